@@ -1,0 +1,1 @@
+"""Mitigations from the literature, one file a family, behind the same entry points as anyone's package."""

@@ -1,0 +1,1 @@
+"""LoyalDiffusion (arXiv 2412.01118): RAU-Net and timestep routing."""

@@ -1,0 +1,234 @@
+"""The typed, frozen configuration of a run: a recipe, then ``--set a.b=c``, then the command's own flags.
+
+An unknown key is an error. The fingerprint of a resolved configuration names everything that can change a result.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tomllib
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from replication_bench.errors import ConfigError, did_you_mean
+
+Options = dict[str, Any]
+
+
+class Section(BaseModel):
+    """A part of the configuration: frozen, and an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class TrainConfig(Section):
+    """How every method of a comparison is trained.
+
+    Attributes:
+        budget: images seen in total, or one of the recipe's named budgets.
+        budget_rule: ``total`` shares the budget out by the width of the stages' intervals; ``per_stage`` gives
+            every stage the whole budget, as the papers do.
+        budgets: the named budgets, in images.
+        batch_size: images a step.
+        learning_rate: after the warm-up; constant.
+        warmup_images: linear warm-up.
+        weight_decay: of AdamW.
+        clip_norm: largest gradient norm.
+        flip: probability of a horizontal flip.
+        caption_dropout: probability that a caption is replaced by the empty prompt.
+        ema_decay: decay of the averaged weights used for sampling; 0 for none.
+        precision: ``auto`` uses bf16 where the device computes it natively.
+        checkpoint_images: images between two checkpoints.
+    """
+
+    budget: int | str = "demo"
+    budget_rule: Literal["total", "per_stage"] = "total"
+    budgets: dict[str, int] = Field(default_factory=lambda: {"tiny": 32, "demo": 10_000, "full": 60_000})
+    batch_size: int = Field(default=32, gt=0)
+    learning_rate: float = Field(default=5e-4, gt=0)
+    warmup_images: int = Field(default=500, ge=0)
+    weight_decay: float = Field(default=1e-2, ge=0)
+    clip_norm: float = Field(default=1.0, gt=0)
+    flip: float = Field(default=0.0, ge=0, le=1)
+    caption_dropout: float = Field(default=0.0, ge=0, le=1)
+    ema_decay: float = Field(default=0.0, ge=0, lt=1)
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    checkpoint_images: int = Field(default=3_200, gt=0)
+
+    @property
+    def images(self) -> int:
+        """The budget in images.
+
+        Raises:
+            ConfigError: an unknown name, or a number below 1.
+        """
+        if isinstance(self.budget, str) and not self.budget.lstrip("+-").isdigit():
+            if self.budget not in self.budgets:
+                raise ConfigError(f"unknown budget '{self.budget}'", hint=did_you_mean(self.budget, self.budgets))
+            return self.budgets[self.budget]
+        if int(self.budget) < 1:
+            raise ConfigError("the budget must be positive", where="--budget", got=self.budget, want="1 or more images")
+        return int(self.budget)
+
+
+class SampleConfig(Section):
+    """How images are generated.
+
+    Attributes:
+        samples: number of generations; training captions are used as prompts, cycled in order.
+        steps: denoising steps.
+        guidance_scale: of classifier-free guidance.
+        scheduler: a diffusers scheduler by name.
+        batch_size: samples a batch; part of the fingerprint, since batching changes the last bits.
+    """
+
+    samples: int = Field(default=256, gt=0)
+    steps: int = Field(default=20, gt=0)
+    guidance_scale: float = Field(default=3.0, ge=0)
+    scheduler: Literal["ddim", "dpm++"] = "ddim"
+    batch_size: int = Field(default=64, gt=0)
+
+
+class MeasureConfig(Section):
+    """How images are compared.
+
+    Attributes:
+        embedder: the copy detector.
+        embedder_options: its constructor's arguments, such as the path of weights.
+        bootstrap: resamples for each interval.
+        confidence: of the intervals.
+        pairs: number of closest pairs on the sheet.
+    """
+
+    embedder: str = "sscd"
+    embedder_options: Options = Field(default_factory=dict)
+    bootstrap: int = Field(default=1000, ge=0)
+    confidence: float = Field(default=0.95, gt=0, lt=1)
+    pairs: int = Field(default=24, gt=0)
+
+
+class NamedOptions(Section):
+    """A plug-in by name with its options."""
+
+    name: str
+    options: Options = Field(default_factory=dict)
+
+
+class RunConfig(Section):
+    """Everything a run needs; equal configurations on equal data give equal results on one machine."""
+
+    dataset: NamedOptions
+    backbone: str = "pocket"
+    method: NamedOptions = NamedOptions(name="none")
+    seed: int = 0
+    train: TrainConfig = TrainConfig()
+    sample: SampleConfig = SampleConfig()
+    measure: MeasureConfig = MeasureConfig()
+
+    def fingerprint(self, **facts: str) -> str:
+        """SHA-256 over the resolved configuration and ``facts`` (hashes of data, backbone, embedder)."""
+        resolved = self.model_dump(mode="json")
+        # the names of budgets that were not chosen cannot change a result
+        resolved["train"].update(budget=self.train.images)
+        del resolved["train"]["budgets"], resolved["train"]["checkpoint_images"]
+        text = json.dumps({"config": resolved, "facts": facts}, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+class Recipe(Section):
+    """A TOML file: the configuration without what the command names. ``methods`` holds options by method name."""
+
+    dataset: NamedOptions | None = None
+    backbone: str = "pocket"
+    methods: dict[str, Options] = Field(default_factory=dict)
+    seed: int = 0
+    reference: str = "none"
+    train: TrainConfig = TrainConfig()
+    sample: SampleConfig = SampleConfig()
+    measure: MeasureConfig = MeasureConfig()
+
+
+def recipe_names() -> list[str]:
+    """The recipes that the package ships."""
+    return sorted(path.name.removesuffix(".toml") for path in (files("replication_bench") / "recipes").iterdir())
+
+
+def read_recipe(name: str) -> dict[str, Any]:
+    """A recipe by name or path, as a plain table.
+
+    Raises:
+        ConfigError: no such recipe, or not TOML.
+    """
+    path = Path(name)
+    if path.suffix != ".toml":
+        if name not in recipe_names():
+            raise ConfigError(f"unknown recipe '{name}'", hint=did_you_mean(name, recipe_names()))
+        return tomllib.loads((files("replication_bench") / "recipes" / f"{name}.toml").read_text(encoding="utf-8"))
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError("the recipe cannot be read", where=name, got=error.strerror) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError("the recipe is not TOML", where=name, got=error) from error
+
+
+def parse_value(text: str) -> Any:
+    """A TOML value, or the text itself where it is none: ``3`` -> 3, ``true`` -> True, ``conv3x3`` -> 'conv3x3'."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def apply_setting(table: dict[str, Any], setting: str) -> None:
+    """Put ``a.b=c`` into a nested table.
+
+    Raises:
+        ConfigError: no '=', or a key below something that is no table.
+    """
+    key, equals, value = setting.partition("=")
+    if not equals or not key:
+        raise ConfigError("--set takes key=value", got=setting, want="for example train.learning_rate=1e-4")
+    *parents, leaf = key.split(".")
+    for parent in parents:
+        table = table.setdefault(parent, {})
+        if not isinstance(table, dict):
+            raise ConfigError("--set goes below a plain value", where=key, got=setting)
+    table[leaf] = parse_value(value)
+
+
+def validate(table: Mapping[str, Any], where: str) -> Recipe:
+    """A recipe from a plain table.
+
+    Raises:
+        ConfigError: an unknown key (with the closest known one) or a value out of range; one line.
+    """
+    try:
+        return Recipe.model_validate(table)
+    except ValidationError as error:
+        raise config_error(error, where) from error
+
+
+def config_error(error: ValidationError, where: str) -> ConfigError:
+    """The first complaint of pydantic as one line."""
+    first = error.errors()[0]
+    key = ".".join(map(str, first["loc"]))
+    if first["type"] == "extra_forbidden":
+        return ConfigError(f"unknown key '{key}'", where=where, hint=did_you_mean(str(first["loc"][-1]), known_keys(first["loc"])))
+    return ConfigError(f"{key}: {first['msg'].lower()}", where=where, got=repr(first["input"]))
+
+
+def known_keys(location: Sequence[str | int]) -> list[str]:
+    """The keys of the section that holds the last key of ``location``."""
+    model: Any = Recipe
+    for part in location[:-1]:
+        annotation = model.model_fields[str(part)].annotation
+        model = next((a for a in (annotation, *getattr(annotation, "__args__", ())) if hasattr(a, "model_fields")), None)
+        if model is None:
+            return []
+    return list(model.model_fields)

@@ -1,0 +1,81 @@
+"""What a dataset is to the harness: ids, images and captions, in named splits."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+from PIL import Image
+
+
+@dataclass(frozen=True)
+class Example:
+    """One image with its captions.
+
+    Attributes:
+        id: unique within the dataset and stable between runs.
+        captions: at least one; the first is the caption used unless a method draws another.
+        load: opens the image as RGB at its stored size. Images are loaded when needed, never held.
+        sha256: hash of the pixels or of the file that ``load`` decodes.
+    """
+
+    id: str
+    captions: tuple[str, ...]
+    load: Callable[[], Image.Image] = field(repr=False, compare=False)
+    sha256: str
+
+    def with_captions(self, captions: Sequence[str]) -> Example:
+        """The same image with other captions."""
+        return replace(self, captions=tuple(captions))
+
+
+@dataclass(frozen=True)
+class Examples:
+    """An ordered split: an immutable sequence of examples with a fingerprint."""
+
+    items: tuple[Example, ...]
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __getitem__(self, index: int) -> Example:
+        return self.items[index]
+
+    def __iter__(self) -> Iterator[Example]:
+        return iter(self.items)
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The ids in order."""
+        return tuple(example.id for example in self.items)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 over ids, image hashes and captions in order: equal fingerprints mean equal training data."""
+        digest = hashlib.sha256()
+        for example in self.items:
+            digest.update("\x1f".join((example.id, example.sha256, *example.captions)).encode())
+            digest.update(b"\x1e")
+        return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class Splits:
+    """The splits of one dataset: ``train`` is private, ``heldout`` is never trained on.
+
+    Attributes:
+        public: images that anyone may pre-train on; empty where a dataset has none.
+        note: one sentence that must stand beside every number measured on this dataset.
+    """
+
+    train: Examples
+    heldout: Examples
+    public: Examples = field(default_factory=lambda: Examples(()))
+    note: str = ""
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 over the fingerprints of ``train`` and ``heldout``."""
+        return hashlib.sha256((self.train.fingerprint + self.heldout.fingerprint).encode()).hexdigest()

@@ -1,0 +1,73 @@
+"""The one interface between a method and the harness: ``denoiser(x_t, t, cond) -> prediction``."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+
+class Denoiser(Protocol):
+    """Predicts the scheduler's target (noise or velocity) from a noisy latent.
+
+    Args of a call:
+        x_t: noisy latents, float [n, c, h, w].
+        t: timesteps, int64 [n]; 0 is clean. Rows may have different timesteps.
+        cond: text states, float [n, length, width].
+
+    Returns:
+        The prediction, float [n, c, h, w].
+    """
+
+    def __call__(self, x_t: Tensor, t: Tensor, cond: Tensor) -> Tensor: ...
+
+
+class UNetDenoiser(nn.Module):
+    """One diffusers U-Net as a denoiser."""
+
+    def __init__(self, unet: nn.Module):
+        super().__init__()
+        self.unet = unet
+
+    def forward(self, x_t: Tensor, t: Tensor, cond: Tensor) -> Tensor:
+        """See ``Denoiser``."""
+        prediction: Tensor = self.unet(x_t, t, encoder_hidden_states=cond, return_dict=False)[0]
+        return prediction
+
+
+class PipelineUNet(nn.Module):
+    """A denoiser in the shape that ``StableDiffusionPipeline`` expects of its ``unet``, for use in one process."""
+
+    def __init__(self, denoiser: nn.Module, reference: Any):
+        super().__init__()
+        self.denoiser = denoiser
+        self.config = reference.config
+        self.add_embedding = getattr(reference, "add_embedding", None)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The dtype of the weights."""
+        return next(self.parameters()).dtype
+
+    @property
+    def device(self) -> torch.device:
+        """The device of the weights."""
+        return next(self.parameters()).device
+
+    def forward(
+        self,
+        sample: Tensor,
+        timestep: Tensor | int,
+        encoder_hidden_states: Tensor,
+        return_dict: bool = True,
+        **_: Any,
+    ) -> Any:
+        """Call the denoiser with ``t`` expanded to [n]: pipelines pass a number or a 0-d tensor."""
+        t = torch.as_tensor(timestep, device=sample.device).long().expand(len(sample))
+        prediction = self.denoiser(sample, t, encoder_hidden_states)
+        if not return_dict:
+            return (prediction,)
+        from diffusers.models.unets.unet_2d_condition import UNet2DConditionOutput
+
+        return UNet2DConditionOutput(sample=prediction)

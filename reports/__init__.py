@@ -1,0 +1,1 @@
+"""Results turned into tables and pictures. Reports only read results; they never compute a metric."""

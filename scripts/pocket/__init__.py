@@ -1,0 +1,1 @@
+"""How the backbone ``pocket`` is made: pictures, VAE, tokenizer and text encoder, U-Net."""
