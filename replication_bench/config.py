@@ -34,6 +34,7 @@ class TrainConfig(Section):
         budget_rule: ``total`` shares the budget out by the width of the stages' intervals; ``per_stage`` gives
             every stage the whole budget, as the papers do.
         budgets: the named budgets, in images.
+        pixels: image side; None for the backbone's own.
         batch_size: images a step.
         learning_rate: after the warm-up; constant.
         warmup_images: linear warm-up.
@@ -49,6 +50,7 @@ class TrainConfig(Section):
     budget: int | str = "demo"
     budget_rule: Literal["total", "per_stage"] = "total"
     budgets: dict[str, int] = Field(default_factory=lambda: {"tiny": 32, "demo": 10_000, "full": 60_000})
+    pixels: int | None = Field(default=None, gt=0)
     batch_size: int = Field(default=32, gt=0)
     learning_rate: float = Field(default=5e-4, gt=0)
     warmup_images: int = Field(default=500, ge=0)

@@ -6,8 +6,13 @@ import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Protocol, runtime_checkable
 
 from PIL import Image
+
+from replication_bench.embedders.protocol import Vectors
+
+Embed = Callable[[Sequence[Image.Image]], Vectors]
 
 
 @dataclass(frozen=True)
@@ -79,3 +84,17 @@ class Splits:
     def fingerprint(self) -> str:
         """SHA-256 over the fingerprints of ``train`` and ``heldout``."""
         return hashlib.sha256((self.train.fingerprint + self.heldout.fingerprint).encode()).hexdigest()
+
+
+@runtime_checkable
+class Dataset(Protocol):
+    """What stands behind a name in ``replication_bench.datasets``: options go to its constructor."""
+
+    def load(self, embed: Embed | None = None) -> Splits:
+        """The splits.
+
+        Args:
+            embed: images to unit vectors float32 [n, d]; a dataset that splits by content uses it to keep
+                near-duplicates on one side, any other ignores it.
+        """
+        ...

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from replication_bench.data.example import Example, Examples, Splits
+from replication_bench.data.example import Embed, Example, Examples, Splits
 from replication_bench.errors import ConfigError, DataError
 
 SIZES = (64, 192)
@@ -52,7 +52,8 @@ def names_by_code() -> dict[str, str]:
     except ImportError as error:
         raise DataError("the dataset openmoji needs the package 'emoji'", hint="pip install emoji") from error
     return {
-        normalised_code(text): entry["en"].strip(":").replace("_", " ") for text, entry in emoji.EMOJI_DATA.items()
+        normalised_code(text): entry["en"].strip(":").replace("_", " ")
+        for text, entry in emoji.EMOJI_DATA.items()
     }
 
 
@@ -142,14 +143,16 @@ class OpenMoji:
 
     def __post_init__(self) -> None:
         if self.size not in SIZES:
-            raise ConfigError("no such openmoji split", where="size", got=self.size, want=" or ".join(map(str, SIZES)))
+            raise ConfigError(
+                "no such openmoji split", where="size", got=self.size, want=" or ".join(map(str, SIZES))
+            )
         if self.duplicates not in ("none", "skin-tones"):
             raise ConfigError(
                 "no such duplicates", where="duplicates", got=self.duplicates, want="none or skin-tones"
             )
 
-    def load(self) -> Splits:
-        """The three splits.
+    def load(self, embed: Embed | None = None) -> Splits:
+        """The three splits; they are committed, so ``embed`` is not used.
 
         Raises:
             DataError: the packages are missing, or hold other drawings than the committed split names.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -21,6 +21,7 @@ class Evidence:
         train: vectors [t, d].
         heldout: vectors [h, d]; empty [0, d] where there is no held-out split.
         top1: similarity of each generated image to its nearest training image, [g].
+        nearest: which training image that is, int64 [g].
         background: similarity of each training image to its nearest other one, self excluded by id, [t].
         floor: similarity of each held-out image to its nearest training image, [h].
         ceiling: similarity of each training image's VAE round trip to its nearest training image, [t]; empty
@@ -31,9 +32,27 @@ class Evidence:
     train: Floats
     heldout: Floats
     top1: Floats
+    nearest: NDArray[np.int64]
     background: Floats
     floor: Floats
     ceiling: Floats
+
+    def resample(self, rng: np.random.Generator) -> Evidence:
+        """A bootstrap draw: rows of every set drawn with replacement, rows that belong together kept together."""
+        g, h, t, c = (
+            rng.integers(len(rows), size=len(rows)) if len(rows) else np.zeros(0, dtype=np.int64)
+            for rows in (self.top1, self.floor, self.background, self.ceiling)
+        )
+        return replace(
+            self,
+            generated=self.generated[g],
+            heldout=self.heldout[h],
+            top1=self.top1[g],
+            nearest=self.nearest[g],
+            floor=self.floor[h],
+            background=self.background[t],
+            ceiling=self.ceiling[c],
+        )
 
 
 Value = float | str  # a number, or the reason why there is none

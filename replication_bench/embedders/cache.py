@@ -1,0 +1,80 @@
+"""Vectors on disk, addressed by everything that can change them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from replication_bench.embedders.protocol import Embedder, Vectors
+from replication_bench.store import write_atomic
+
+CHUNK = 64
+VERSION = 1
+
+
+def embed(
+    embedder: Embedder, load: Callable[[int], Image.Image], count: int, progress: Callable[[int], None] | None = None
+) -> Vectors:
+    """Vectors float32 [count, dim] of the images ``load(0) .. load(count - 1)``, opened in chunks."""
+    rows: list[Vectors] = []
+    for start in range(0, count, CHUNK):
+        chunk = range(start, min(start + CHUNK, count))
+        rows.append(embedder([load(i) for i in chunk]))
+        if progress:
+            progress(chunk.stop)
+    return np.concatenate(rows) if rows else np.zeros((0, embedder.dim), dtype=np.float32)
+
+
+def address(embedder: Embedder, contents: Sequence[str]) -> str:
+    """Hash of the embedder's protocol and of the images' own hashes, in order."""
+    key = json.dumps([VERSION, embedder.protocol.hash, *contents])
+    return hashlib.sha256(key.encode()).hexdigest()
+
+
+def read_vectors(path: Path, rows: int, dim: int) -> Vectors | None:
+    """Cached vectors; None where the file is missing, broken or of another shape."""
+    try:
+        vectors: Vectors = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError):
+        return None
+    return vectors if vectors.shape == (rows, dim) and vectors.dtype == np.float32 else None
+
+
+def write_vectors(path: Path, vectors: Vectors) -> None:
+    """Write a .npy file atomically."""
+
+    def save(temporary: Path) -> None:
+        with temporary.open("wb") as handle:
+            np.save(handle, vectors)
+
+    write_atomic(path, save)
+
+
+def embed_cached(
+    embedder: Embedder,
+    load: Callable[[int], Image.Image],
+    contents: Sequence[str],
+    folder: Path,
+    progress: Callable[[int], None] | None = None,
+) -> Vectors:
+    """As ``embed``, computed once for each protocol and content.
+
+    Args:
+        embedder: images to vectors.
+        load: opens the i-th image.
+        contents: one hash an image that names everything its pixels depend on.
+        folder: the cache.
+        progress: called with the number of images done.
+    """
+    path = folder / "vectors" / f"{address(embedder, contents)}.npy"
+    vectors = read_vectors(path, len(contents), embedder.dim)
+    if vectors is None:
+        vectors = embed(embedder, load, len(contents), progress)
+        write_vectors(path, vectors)
+    return vectors
+

@@ -1,0 +1,76 @@
+"""Images to latents and captions to text states, each computed once where a method leaves them alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from replication_bench.backbone import Backbone
+from replication_bench.data.example import Examples
+from replication_bench.method import Batch, Encoded, Method
+from replication_bench.seeds import Seeds
+
+TEXTS_KEPT = 50_000
+CHUNK = 32
+
+
+class TextStates:
+    """Text states by caption; a caption is encoded at its first use. At most ``TEXTS_KEPT`` are remembered."""
+
+    def __init__(self, backbone: Backbone):
+        self.backbone = backbone
+        self.known: dict[str, Tensor] = {}
+
+    def __call__(self, texts: Sequence[str]) -> Tensor:
+        """States float [n, length, width]."""
+        new = [text for text in dict.fromkeys(texts) if text not in self.known]
+        if len(self.known) + len(new) > TEXTS_KEPT:
+            self.known.clear()
+            new = list(dict.fromkeys(texts))
+        if new:
+            self.known.update(zip(new, self.backbone.encode_text(new), strict=True))
+        return torch.stack([self.known[text] for text in texts])
+
+
+class Encoder:
+    """Encodes training batches; latents (both flips) are cached unless the method changes images at every draw."""
+
+    def __init__(self, method: Method, data: Examples, backbone: Backbone, flip: float):
+        self.method, self.data, self.backbone, self.flip = method, data, backbone, flip
+        self.texts = TextStates(backbone)
+        self.cached = None if method.overrides("image") else self.encode_all()
+
+    def encode_all(self) -> tuple[Tensor, Tensor | None]:
+        """Latents [n, c, h, w] of all images, and of their mirror images where flips can be drawn."""
+        plain, mirrored = [], []
+        for start in range(0, len(self.data), CHUNK):
+            rows = range(start, min(start + CHUNK, len(self.data)))
+            images = torch.stack([self.backbone.to_tensor(self.data[row].load()) for row in rows])
+            plain.append(self.backbone.encode_images(images))
+            if self.flip:
+                mirrored.append(self.backbone.encode_images(images.flip(-1)))
+        return torch.cat(plain), torch.cat(mirrored) if mirrored else None
+
+    def encode(self, batch: Batch, indices: Sequence[int], seeds: Seeds, start: int) -> Encoded:
+        """Latents and text states of the draws ``start``, ``start + 1``, ... of the clock."""
+        rngs = [seeds.torch("image", start + row) for row in range(len(indices))]
+        flips = [bool(torch.rand((), generator=rng) < self.flip) for rng in rngs]
+        latents = self.lookup(indices, flips) if self.cached is not None else self.draw(batch, flips, rngs)
+        return Encoded(latents, self.texts(batch.captions))
+
+    def lookup(self, indices: Sequence[int], flips: Sequence[bool]) -> Tensor:
+        """Cached latents; a flipped draw takes the mirror image's."""
+        assert self.cached is not None
+        plain, mirrored = self.cached
+        rows = [mirrored[i] if flip and mirrored is not None else plain[i] for i, flip in zip(indices, flips, strict=True)]
+        return torch.stack(rows)
+
+    def draw(self, batch: Batch, flips: Sequence[bool], rngs: Sequence[torch.Generator]) -> Tensor:
+        """Latents of freshly drawn images."""
+        images = []
+        for example, flip, rng in zip(batch.examples, flips, rngs, strict=True):
+            image = self.backbone.to_tensor(example.load())
+            images.append(self.method.image(image.flip(-1) if flip else image, rng))
+        return self.backbone.encode_images(torch.stack(images))

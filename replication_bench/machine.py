@@ -1,0 +1,57 @@
+"""What this machine is: device, precision, packages; recorded in every result and shown by ``replbench doctor``."""
+
+from __future__ import annotations
+
+import subprocess
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import torch
+
+RECORDED = ("torch", "diffusers", "transformers", "accelerate", "faiss-cpu", "numpy", "onnxruntime", "replbench")
+
+
+def choose_device() -> str:
+    """``cuda`` where there is one, else ``cpu``."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def computes_bf16(device: str) -> bool:
+    """Whether bf16 is native and therefore faster; emulated bf16 is many times slower than fp32."""
+    if device == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    native = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
+    return bool(native()) if native else False
+
+
+def choose_precision(asked: str, device: str) -> str:
+    """Accelerate's name of the mixed precision: ``no``, ``bf16`` or ``fp16``."""
+    if asked == "auto":
+        return "bf16" if computes_bf16(device) else "no"
+    return {"fp32": "no"}.get(asked, asked)
+
+
+def package_versions() -> dict[str, str]:
+    """Versions of the packages that can change a number."""
+    found = {}
+    for name in RECORDED:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def commit() -> str | None:
+    """The commit of a source checkout, marked where files differ from it; None for an installed package."""
+    folder = Path(__file__).parent
+    git = ["git", "-C", str(folder)]
+    try:
+        top = subprocess.run([*git, "rev-parse", "--show-toplevel"], capture_output=True, text=True, check=True)
+        if Path(top.stdout.strip()) != folder.parent:
+            return None
+        head = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
+        changed = subprocess.run([*git, "status", "--porcelain", "-uno"], capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return head + ("+changed" if changed.stdout.strip() else "")

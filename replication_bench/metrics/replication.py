@@ -1,0 +1,181 @@
+"""How much is copied: DCR's keys, three anchors, thresholds.
+
+Keys ``sim_*`` and ``bg_*`` follow DCR (somepago/DCR, diff_retrieval.py): percentiles interpolate linearly, ``sim_std`` is
+the population value, a threshold test is strict. ``pc`` means percentile: the values are cosines, not percentages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+
+from replication_bench.metrics.metric import Evidence, Floats, Metric, Value
+
+LEAST_RANGE = 0.05
+TAIL_ROWS = 10
+DCR = "somepago/DCR, diff_retrieval.py"
+ANCHORS = "docs/design.md, section 5"
+
+
+class Calibration(NamedTuple):
+    """A threshold with the quantile of held-out similarities that it is."""
+
+    threshold: float
+    quantile: float
+
+
+def calibrate(floor: Floats) -> Calibration | str:
+    """The highest quantile of held-out-to-train similarity with at least ``TAIL_ROWS`` rows above it, or why not."""
+    if len(floor) < 2 * TAIL_ROWS:
+        return f"needs at least {2 * TAIL_ROWS} held-out images, got {len(floor)}"
+    quantile = 1 - TAIL_ROWS / len(floor)
+    return Calibration(float(np.sort(floor)[len(floor) - TAIL_ROWS - 1]), quantile)
+
+
+def percentile(rows: Floats, q: float) -> Value:
+    """The q-th percentile, or the reason why there is none."""
+    return float(np.percentile(rows, q)) if len(rows) else "no images"
+
+
+def mean(rows: Floats) -> Value:
+    """The mean, or the reason why there is none."""
+    return float(rows.mean(dtype=np.float64)) if len(rows) else "no images"
+
+
+def share_above(rows: Floats, threshold: float) -> Value:
+    """Share of rows strictly above ``threshold``, in [0, 1]."""
+    return float((rows > threshold).mean()) if len(rows) else "no images"
+
+
+def r_star(evidence: Evidence) -> Value:
+    """R* = (R - floor) / (ceiling - floor): 0 is an innocent generator, 1 is copying as far as the VAE allows."""
+    if not len(evidence.floor):
+        return "no held-out images"
+    if not len(evidence.ceiling):
+        return "no backbone, so no ceiling"
+    top, low, high = (float(np.percentile(rows, 95)) for rows in (evidence.top1, evidence.floor, evidence.ceiling))
+    if high - low < LEAST_RANGE:
+        return f"ceiling - floor = {high - low:.3f} is below {LEAST_RANGE}"
+    return (top - low) / (high - low)
+
+
+def threshold(evidence: Evidence) -> Value:
+    """The calibrated threshold."""
+    found = calibrate(evidence.floor)
+    return found if isinstance(found, str) else found.threshold
+
+
+def share_above_calibrated(evidence: Evidence) -> Value:
+    """Share of generations strictly above the calibrated threshold."""
+    found = calibrate(evidence.floor)
+    return found if isinstance(found, str) else share_above(evidence.top1, found.threshold)
+
+
+def mean_above_floor(evidence: Evidence) -> Value:
+    """Mean top-1 similarity of the generated images minus that of the held-out images."""
+    if not len(evidence.floor):
+        return "no held-out images"
+    return float(evidence.top1.mean() - evidence.floor.mean())
+
+
+def distinct_copied(evidence: Evidence) -> Value:
+    """Share of the training images that are the nearest one of a generation above 0.5."""
+    return len(set(evidence.nearest[evidence.top1 > 0.5].tolist())) / len(evidence.train)
+
+
+def reduction(r: float, r_reference: float) -> Value:
+    """1 - R / R_reference; a reason where the reference is not positive."""
+    return 1 - r / r_reference if r_reference > 0 else f"the reference's R is {r_reference:.3f}"
+
+
+def reduction_floor(r: float, r_reference: float, floor: float) -> Value:
+    """1 - (R - floor) / (R_reference - floor); a reason where the reference does not exceed the floor."""
+    if r_reference <= floor:
+        return f"the reference's R ({r_reference:.3f}) does not exceed the floor ({floor:.3f})"
+    return 1 - (r - floor) / (r_reference - floor)
+
+
+def unstable(rows: Callable[[Evidence], Floats], q: float, evidence: Evidence) -> str | None:
+    """A warning where fewer than ``TAIL_ROWS`` rows lie above the percentile."""
+    above = int(len(rows(evidence)) * (1 - q / 100))
+    return f"unstable: about {above} rows above this percentile" if above < TAIL_ROWS else None
+
+
+def quantile_note(evidence: Evidence) -> str | None:
+    """Which quantile the calibrated threshold is."""
+    found = calibrate(evidence.floor)
+    return None if isinstance(found, str) else f"quantile {found.quantile:.3f} of {len(evidence.floor)} held-out images"
+
+
+def rows_of(name: str) -> Callable[[Evidence], Floats]:
+    """The similarities called ``name``."""
+    return lambda evidence: getattr(evidence, name)
+
+
+def percentiles(prefix: str, rows: str, better: str, source: str, qs: Iterable[int]) -> Iterable[Metric]:
+    """``<prefix>_<q>pc`` for each q."""
+    of = rows_of(rows)
+    for q in qs:
+        yield Metric(
+            f"{prefix}_{q}pc",
+            "cosine",
+            better,  # type: ignore[arg-type]
+            lambda e, of=of, q=q: percentile(of(e), q),  # type: ignore[misc]
+            source,
+            lambda e, of=of: len(of(e)),  # type: ignore[misc]
+            note=partial(unstable, of, q),
+        )
+
+
+def anchor_mean(name: str, rows: str, better: str, source: str) -> Metric:
+    """The mean of one set of similarities."""
+    of = rows_of(rows)
+    return Metric(name, "cosine", better, lambda e: mean(of(e)), source, lambda e: len(of(e)))  # type: ignore[arg-type]
+
+
+def share(name: str, rows: str, limit: float, better: str, source: str) -> Metric:
+    """The share of one set of similarities strictly above ``limit``."""
+    of = rows_of(rows)
+    return Metric(
+        name, "share", better, lambda e: share_above(of(e), limit), source, lambda e: len(of(e)), interval="wilson"  # type: ignore[arg-type]
+    )
+
+
+def generated(evidence: Evidence) -> int:
+    """Number of generated images."""
+    return len(evidence.top1)
+
+
+def std(rows: Floats) -> Value:
+    """The population standard deviation."""
+    return float(rows.std(dtype=np.float64)) if len(rows) else "no images"
+
+
+METRICS: tuple[Metric, ...] = (
+    # R is our reading: the paper's printed definition is unknown; the DCR lineage reports the 95th percentile.
+    Metric("R", "cosine", "down", lambda e: percentile(e.top1, 95), ANCHORS, generated,
+           note=partial(unstable, rows_of("top1"), 95)),
+    Metric("r_star", "ratio", "zero", r_star, ANCHORS, generated),
+    anchor_mean("sim_mean", "top1", "down", DCR),
+    Metric("sim_std", "cosine", "reference", lambda e: std(e.top1), DCR, generated),
+    *percentiles("sim", "top1", "down", DCR, (75, 90, 95)),
+    Metric("sim_max", "cosine", "down", lambda e: float(e.top1.max()) if len(e.top1) else "no images",
+           "arXiv 2404.00922, section 5", generated, interval=None),
+    share("sim_gt_05pc", "top1", 0.5, "down", DCR),
+    share("sim_gt_075", "top1", 0.75, "down", "facebookresearch/sscd-copy-detection, README"),
+    Metric("sim_gt_calibrated", "share", "down", share_above_calibrated, ANCHORS, generated, note=quantile_note),
+    Metric("distinct_copied", "share", "down", distinct_copied, ANCHORS, lambda e: len(e.train), interval=None),
+    Metric("mean_above_floor", "cosine", "down", mean_above_floor, ANCHORS, generated),
+    anchor_mean("bg_mean", "background", "reference", DCR),
+    Metric("bg_std", "cosine", "reference", lambda e: std(e.background), DCR, lambda e: len(e.background)),
+    *percentiles("bg", "background", "reference", DCR, (75, 90, 95)),
+    anchor_mean("floor_mean", "floor", "reference", ANCHORS),
+    *percentiles("floor", "floor", "reference", ANCHORS, (95,)),
+    share("floor_gt_05pc", "floor", 0.5, "reference", ANCHORS),
+    anchor_mean("ceiling_mean", "ceiling", "reference", ANCHORS),
+    *percentiles("ceiling", "ceiling", "reference", ANCHORS, (95,)),
+    Metric("threshold", "cosine", "reference", threshold, ANCHORS, lambda e: len(e.floor), note=quantile_note),
+)

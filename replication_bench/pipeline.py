@@ -1,0 +1,313 @@
+"""The order of the stages, and nothing else: data, training, sampling, embedding, search, measurement, result."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import pandas as pd
+from accelerate import Accelerator
+from PIL import Image
+
+from replication_bench import machine, plugins, resolve
+from replication_bench.backbone import Backbone, to_images
+from replication_bench.config import NamedOptions, RunConfig
+from replication_bench.data.example import Example, Examples, Splits
+from replication_bench.embedders.cache import embed, embed_cached
+from replication_bench.embedders.protocol import Embedder, Vectors
+from replication_bench.encoding import Encoder
+from replication_bench.errors import DataError
+from replication_bench.method import Context, Method
+from replication_bench.metrics.metric import Evidence, Metric
+from replication_bench.results import Cost, DatasetRecord, MethodRecord, Result, read_result
+from replication_bench.sampling import Sample, Sampler, plan
+from replication_bench.search import Neighbours, nearest
+from replication_bench.seeds import Seeds
+from replication_bench.statistics import measure
+from replication_bench.store import cache_folder, locked, write_atomic, write_json
+from replication_bench.training import StageJob, Trainer, load_network, share_budget
+
+MATCHES_KEPT = 5
+
+
+class Watcher(Protocol):
+    """Told what a run is doing; the command draws progress bars from it."""
+
+    def step(self, name: str, total: int) -> Callable[[int], None]:
+        """A step of ``total`` units begins; the returned function is told how many are done."""
+        ...
+
+    def loss(self, value: float) -> None:
+        """The mean loss of the last training step."""
+        ...
+
+
+class Workbench:
+    """What the runs of one command share: dataset, backbone and embedder, loaded once.
+
+    Raises:
+        ReplbenchError: anything of these is unknown, missing or unusable.
+    """
+
+    def __init__(self, config: RunConfig, device: str | None = None):
+        self.device = device or machine.choose_device()
+        options = config.measure.embedder_options
+        self.embedder: Embedder = resolve.construct("embedders", config.measure.embedder, options)
+        dataset = resolve.construct("datasets", config.dataset.name, config.dataset.options)
+        self.splits: Splits = dataset.load(self.embedder)
+        if len(self.splits.train) < 2:
+            raise DataError("the training set is too small", got=f"{len(self.splits.train)} images", want="at least 2")
+        self.backbone = Backbone.load(config.backbone, self.device, config.train.pixels)
+
+    def view(self, example: Example) -> Image.Image:
+        """The image as the model saw it: resized and cropped to the backbone's side, 8 bit."""
+        return to_images(self.backbone.to_tensor(example.load())[None])[0]
+
+    def vectors(self, examples: Examples, progress: Callable[[int], None]) -> Vectors:
+        """Vectors of a split, from the cache where they are there."""
+        contents = [f"{example.sha256}@{self.backbone.pixels}" for example in examples]
+        return embed_cached(self.embedder, lambda i: self.view(examples[i]), contents, cache_folder(), progress)
+
+    def ceiling_vectors(self, progress: Callable[[int], None]) -> Vectors:
+        """Vectors of the training images after the backbone's own VAE round trip."""
+        train = self.splits.train
+        contents = [f"{e.sha256}@{self.backbone.pixels}@{self.backbone.sha256}" for e in train]
+        return embed_cached(
+            self.embedder, lambda i: self.backbone.round_trip([train[i].load()])[0], contents, cache_folder(), progress
+        )
+
+    @cached_property
+    def facts(self) -> dict[str, str]:
+        """Hashes that stand in every fingerprint."""
+        return {
+            "dataset": self.splits.fingerprint,
+            "backbone": self.backbone.sha256,
+            "protocol": self.embedder.protocol.hash,
+        }
+
+
+@dataclass
+class Run:
+    """One configuration on a workbench, with its folder."""
+
+    config: RunConfig
+    bench: Workbench
+    out: Path
+    watch: Watcher
+
+    def __post_init__(self) -> None:
+        self.fingerprint = self.config.fingerprint(**self.bench.facts)
+        name = f"{self.config.dataset.name}-{self.config.method.name}-{self.config.seed}-{self.fingerprint[:8]}"
+        self.id = resolve.slug(name)
+        self.folder = self.out / self.id
+        self.seeds = Seeds(self.config.seed)
+        self.method: Method = resolve.rebuild_method(self.config.method)
+
+    @property
+    def result_path(self) -> Path:
+        """The finished result; present = done."""
+        return self.folder / "result.json"
+
+    def finished(self) -> Result | None:
+        """The result that is already there."""
+        return read_result(self.result_path) if self.result_path.exists() else None
+
+    def execute(self, passed: dict[str, Any]) -> Result:
+        """Do whatever is missing and return the result; to resume, call it again."""
+        with locked(self.folder):
+            found = self.finished()
+            if found is not None:
+                return found
+            write_json(self.folder / "config.json", self.config.model_dump(mode="json"))
+            jobs = self.jobs()
+            with self.timed("train"):
+                trainer = self.train(jobs)
+            with self.timed("sample"):
+                samples, network, calls = self.sample(trainer, jobs)
+            with self.timed("measure"):
+                evidence, matches = self.evidence(samples)
+                self.write_matches(samples, matches)
+                measurements = measure(
+                    all_metrics(),
+                    evidence,
+                    seeds=self.seeds,
+                    resamples=self.config.measure.bootstrap,
+                    confidence=self.config.measure.confidence,
+                    embedder=self.config.measure.embedder,
+                    protocol=self.bench.embedder.protocol.hash,
+                )
+            result = self.result(passed, jobs, network, calls, measurements)
+            write_json(self.result_path, result.model_dump(mode="json"))
+            return result
+
+    @contextmanager
+    def timed(self, name: str) -> Iterator[None]:
+        """Add the seconds of a step to what earlier attempts spent on it."""
+        start = time.monotonic()
+        try:
+            yield
+        finally:
+            seconds = self.seconds()
+            seconds[name] = round(seconds.get(name, 0.0) + time.monotonic() - start, 3)
+            write_json(self.folder / "seconds.json", seconds)
+
+    def seconds(self) -> dict[str, float]:
+        """Seconds by step so far."""
+        path = self.folder / "seconds.json"
+        return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+    def jobs(self) -> list[StageJob]:
+        """The stages to train with their shares of the budget."""
+        stages = self.method.stages(self.bench.backbone.num_timesteps)
+        shares = share_budget(stages, self.config.train)
+        return [
+            StageJob(stage, images, self.folder / "train" / stage.name)
+            for stage, images in zip(stages, shares, strict=True)
+        ]
+
+    @cached_property
+    def context(self) -> Context:
+        """What the method's hooks may look at."""
+        return Context(self.bench.backbone, self.config.train)
+
+    def train(self, jobs: list[StageJob]) -> Trainer:
+        """Train every stage that has no final weights yet."""
+        precision = machine.choose_precision(self.config.train.precision, self.bench.device)
+        accelerator = Accelerator(mixed_precision=precision, cpu=self.bench.device == "cpu")
+        data = self.method.dataset(self.bench.splits.train, self.context)
+        encoder = Encoder(self.method, data, self.bench.backbone, self.config.train.flip)
+        trainer = Trainer(self.method, data, encoder, self.context, self.seeds, accelerator)
+        for job in jobs:
+            advance = self.watch.step(f"{self.config.method.name}: train {job.stage.name}", job.images)
+
+            def progress(done: int, loss: float, advance: Callable[[int], None] = advance) -> None:
+                advance(done)
+                self.watch.loss(loss)
+
+            trainer.train_stage(job, progress)
+        return trainer
+
+    def sample(self, trainer: Trainer, jobs: list[StageJob]) -> tuple[tuple[Sample, ...], dict[str, int], float]:
+        """Generate every missing image; returns the samples, parameter counts and network calls an image."""
+        networks = [load_network(trainer.build, job) for job in jobs]
+        counts = {"parameters": sum(p.numel() for network in networks for p in network.parameters())}
+        built = [trainer.build(job.stage) for job in jobs]
+        counts["trained"] = sum(p.numel() for network in built for p in network.parameters() if p.requires_grad)
+        denoiser = self.method.denoiser(networks)
+        sampler = Sampler(self.method, denoiser, self.context, self.config.sample, self.seeds)
+        samples = plan(self.bench.splits.train, self.config.sample.samples)
+        advance = self.watch.step(f"{self.config.method.name}: sample", len(samples))
+        return samples, counts, sampler.run(samples, self.folder / "samples", advance)
+
+    def open_sample(self, sample: Sample) -> Image.Image:
+        """A generated image as it was written."""
+        with Image.open(self.folder / "samples" / f"{sample.id}.png") as image:
+            return image.convert("RGB")
+
+    def evidence(self, samples: tuple[Sample, ...]) -> tuple[Evidence, Neighbours]:
+        """Embed, search in all three directions, and keep what metrics may look at."""
+        train, heldout, name = self.bench.splits.train, self.bench.splits.heldout, self.config.method.name
+        step = self.watch.step
+        train_rows = self.bench.vectors(train, step("embed train", len(train)))
+        heldout_rows = self.bench.vectors(heldout, step("embed heldout", len(heldout)))
+        ceiling_rows = self.bench.ceiling_vectors(step("embed VAE round trip", len(train)))
+        advance = step(f"{name}: embed generated", len(samples))
+        rows = embed(self.bench.embedder, lambda i: self.open_sample(samples[i]), len(samples), advance)
+        matches = nearest(rows, train_rows, min(MATCHES_KEPT, len(train)))
+        myself = np.arange(len(train), dtype=np.int64)
+        return Evidence(
+            generated=rows,
+            train=train_rows,
+            heldout=heldout_rows,
+            top1=matches.similarity[:, 0],
+            nearest=matches.ids[:, 0],
+            background=nearest(train_rows, train_rows, exclude=myself).similarity[:, 0],
+            floor=nearest(heldout_rows, train_rows).similarity[:, 0],
+            ceiling=nearest(ceiling_rows, train_rows).similarity[:, 0],
+        ), matches
+
+    def write_matches(self, samples: tuple[Sample, ...], matches: Neighbours) -> None:
+        """``matches.parquet`` and ``.csv``: the nearest training images of every generated one."""
+        train = self.bench.splits.train
+        table = pd.DataFrame(
+            {
+                "generated": sample.id,
+                "rank": rank + 1,
+                "train": train[int(index)].id,
+                "similarity": float(similarity),
+                "prompt": sample.caption,
+                "train_caption": train[int(index)].captions[0],
+            }
+            for sample, ids, values in zip(samples, matches.ids, matches.similarity, strict=True)
+            for rank, (index, similarity) in enumerate(zip(ids, values, strict=True))
+        )
+        write_atomic(self.folder / "matches.parquet", lambda path: table.to_parquet(path, index=False))
+        write_atomic(self.folder / "matches.csv", lambda path: table.to_csv(path, index=False))
+
+    def result(
+        self, passed: dict[str, Any], jobs: list[StageJob], network: dict[str, int], calls: float, measurements: Any
+    ) -> Result:
+        """Everything above as one record."""
+        config, bench = self.config, self.bench
+        precision = machine.choose_precision(config.train.precision, bench.device)
+        return Result(
+            id=self.id,
+            fingerprint=self.fingerprint,
+            config=config.model_dump(mode="json"),
+            passed=passed,
+            method=method_record(config.method),
+            dataset=DatasetRecord(
+                name=config.dataset.name,
+                options=config.dataset.options,
+                fingerprint=bench.splits.fingerprint,
+                train=len(bench.splits.train),
+                heldout=len(bench.splits.heldout),
+                note=bench.splits.note,
+            ),
+            backbone={"name": config.backbone, "sha256": bench.backbone.sha256},
+            embedder={"name": config.measure.embedder, **vars(bench.embedder.protocol)},
+            protocol=bench.embedder.protocol.hash,
+            seed=config.seed,
+            cost=Cost(
+                budget=config.train.images,
+                budget_rule=config.train.budget_rule,
+                images=sum(job.images for job in jobs),
+                images_per_stage={job.stage.name: job.images for job in jobs},
+                parameters=network["parameters"],
+                trained_parameters=network["trained"],
+                network_calls_per_image=calls,
+                seconds=self.seconds(),
+            ),
+            measurements=measurements,
+            packages=machine.package_versions(),
+            commit=machine.commit(),
+            device=f"{bench.device}, mixed precision {precision}",
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+        )
+
+
+def method_record(method: NamedOptions) -> MethodRecord:
+    """Name, parameters, distributions, papers and published numbers of a method and its parts."""
+    found = [plugins.find("methods", part) for part in method.name.split("+")]
+    loaded = [plugin.load() for plugin in found]
+    return MethodRecord(
+        name=method.name,
+        parameters=method.options,
+        distribution="+".join(dict.fromkeys(plugin.distribution for plugin in found)),
+        version="+".join(dict.fromkeys(plugin.version for plugin in found)),
+        paper="; ".join(dict.fromkeys(target.paper for target in loaded if target.paper)),
+        reported=tuple(claim._asdict() for target in loaded for claim in target.reported),
+    )
+
+
+def all_metrics() -> list[Metric]:
+    """Every metric behind the door, groups in name order."""
+    return [metric for name in sorted(plugins.available("metrics"), reverse=True) for metric in plugins.load("metrics", name)]

@@ -1,0 +1,165 @@
+"""From what the user typed to the configurations of the runs: recipe, settings, flags, names to objects."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from dataclasses import asdict, dataclass, fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+from replication_bench import plugins
+from replication_bench.compose import compose
+from replication_bench.config import (
+    NamedOptions,
+    Options,
+    Recipe,
+    RunConfig,
+    apply_setting,
+    read_recipe,
+    recipe_names,
+    validate,
+)
+from replication_bench.errors import ConfigError, did_you_mean
+from replication_bench.method import Method
+
+ALIASES = {"caption-randomization": "rc", "data-augmentation": "augment"}
+
+
+@dataclass(frozen=True)
+class Request:
+    """What ``replbench run`` was asked for; None means: as the recipe says."""
+
+    methods: tuple[str, ...] = ()
+    dataset: str | None = None
+    recipe: str | None = None
+    backbone: str | None = None
+    seeds: tuple[int, ...] = ()
+    budget: str | None = None
+    budget_rule: str | None = None
+    samples: int | None = None
+    settings: tuple[str, ...] = ()
+
+
+def accepted(target: Any) -> list[str]:
+    """Names of the arguments that ``target`` is constructed with."""
+    if is_dataclass(target):
+        return [field.name for field in fields(target) if field.init]
+    return list(inspect.signature(target).parameters)
+
+
+def construct(kind: plugins.Kind, name: str, options: Options) -> Any:
+    """Load a plug-in and construct it.
+
+    Raises:
+        PluginError: unknown or broken plug-in.
+        ConfigError: an option that it does not take, or a value that it refuses.
+    """
+    target = plugins.load(kind, name)
+    for option in options:
+        if option not in accepted(target):
+            hint = did_you_mean(option, accepted(target))
+            raise ConfigError(f"{plugins.singular(kind)} '{name}' has no parameter '{option}'", hint=hint)
+    try:
+        return target(**options)
+    except TypeError as error:
+        raise ConfigError(f"{plugins.singular(kind)} '{name}' refuses its options", got=error) from error
+
+
+def method_parts(name: str) -> list[str]:
+    """``loyal+gc`` -> [loyal, gc], the README's words replaced by the methods' names."""
+    parts = [ALIASES.get(part, part) for part in name.split("+")]
+    known = plugins.available("methods")
+    aliases = {alias for alias, target in ALIASES.items() if target in known}
+    for original, part in zip(name.split("+"), parts, strict=True):
+        if part not in known:
+            raise plugins.PluginError(f"unknown method '{original}'", hint=did_you_mean(original, {*known, *aliases}))
+    return parts
+
+
+def build_method(name: str, options: dict[str, Options]) -> tuple[Method, NamedOptions]:
+    """The method ``name`` (parts joined by ``+``) and its resolved parameters."""
+    parts = [(part, construct("methods", part, options.get(part, {}))) for part in method_parts(name)]
+    resolved = {part: asdict(method) for part, method in parts}
+    return compose(parts), NamedOptions(name="+".join(part for part, _ in parts), options=resolved)
+
+
+def rebuild_method(resolved: NamedOptions) -> Method:
+    """The method that a configuration records."""
+    return build_method(resolved.name, resolved.options)[0]
+
+
+def base_table(request: Request) -> dict[str, Any]:
+    """The recipe that was named, else the one called like the dataset, else the defaults."""
+    if request.recipe is not None:
+        return read_recipe(request.recipe)
+    name = request.dataset or "openmoji"
+    return read_recipe(name) if name in recipe_names() else {}
+
+
+def dataset_table(text: str, table: dict[str, Any]) -> dict[str, Any]:
+    """The dataset section for ``--dataset``: a name, or a folder of captioned images."""
+    if "/" in text or text.startswith("."):
+        return {"name": "folder", "options": {"path": str(Path(text))}}
+    before = table.get("dataset", {})
+    return before if before.get("name") == text else {"name": text}
+
+
+def resolve_recipe(request: Request) -> Recipe:
+    """Recipe, then ``--set``, then flags.
+
+    Raises:
+        ConfigError: an unknown key or a value out of range.
+    """
+    table = base_table(request)
+    if request.dataset is not None:
+        table["dataset"] = dataset_table(request.dataset, table)
+    table.setdefault("dataset", {"name": "openmoji"})
+    for setting in request.settings:
+        apply_setting(table, setting)
+    flags = {
+        "backbone": request.backbone,
+        "train.budget": request.budget,
+        "train.budget_rule": request.budget_rule,
+        "sample.samples": request.samples,
+    }
+    for key, value in flags.items():
+        if value is not None:
+            *parents, leaf = key.split(".")
+            section = table
+            for parent in parents:
+                section = section.setdefault(parent, {})
+            section[leaf] = value
+    return validate(table, request.recipe or "the configuration")
+
+
+def dataset_options(section: NamedOptions) -> Options:
+    """Every option of a dataset, defaults included, so that a result names them all."""
+    dataset = construct("datasets", section.name, section.options)
+    return asdict(dataset) if is_dataclass(dataset) else dict(section.options)
+
+
+def resolve_runs(request: Request) -> tuple[list[RunConfig], str]:
+    """One configuration a method and seed, the reference first, and the reference's name.
+
+    Raises:
+        ConfigError, PluginError: see ``resolve_recipe`` and ``build_method``.
+    """
+    recipe = resolve_recipe(request)
+    assert recipe.dataset is not None
+    recipe.train.images  # noqa: B018 - an impossible budget is refused before anything is loaded
+    for name in recipe.methods:
+        plugins.find("methods", name)
+    names = list(dict.fromkeys((recipe.reference, *request.methods)))
+    dataset = NamedOptions(name=recipe.dataset.name, options=dataset_options(recipe.dataset))
+    sections = {"backbone": recipe.backbone, "train": recipe.train, "sample": recipe.sample, "measure": recipe.measure}
+    return [
+        RunConfig(dataset=dataset, method=build_method(name, recipe.methods)[1], seed=seed, **sections)
+        for seed in request.seeds or (recipe.seed,)
+        for name in names
+    ], recipe.reference
+
+
+def slug(text: str) -> str:
+    """A name fit for a folder."""
+    return re.sub(r"[^a-z0-9+]+", "-", text.lower()).strip("-")

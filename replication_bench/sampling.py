@@ -1,0 +1,127 @@
+"""Prompts to images over diffusers' schedulers: one random stream an image, whole batches, resumed by missing batches."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from replication_bench.backbone import Backbone, to_images
+from replication_bench.config import SampleConfig
+from replication_bench.data.example import Examples
+from replication_bench.denoiser import Denoiser
+from replication_bench.method import Context, Method
+from replication_bench.seeds import Seeds
+from replication_bench.store import write_atomic, write_json
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One image to generate: its id (and file stem), and the caption that prompts it."""
+
+    index: int
+    caption: str
+
+    @property
+    def id(self) -> str:
+        """Five digits, the name of the PNG."""
+        return f"{self.index:05d}"
+
+
+def plan(data: Examples, count: int) -> tuple[Sample, ...]:
+    """Training captions in order, cycled: the i-th sample takes the first caption of example i mod n."""
+    return tuple(Sample(i, data[i % len(data)].captions[0]) for i in range(count))
+
+
+def new_scheduler(backbone: Backbone, config: SampleConfig) -> Any:
+    """The sampling scheduler, with the backbone's noise schedule, deterministic given the initial noise."""
+    from diffusers import DDIMScheduler, DPMSolverMultistepScheduler
+
+    classes = {"ddim": DDIMScheduler, "dpm++": DPMSolverMultistepScheduler}
+    scheduler = classes[config.scheduler].from_config(backbone.scheduler.config, clip_sample=False)
+    scheduler.set_timesteps(config.steps)
+    return scheduler
+
+
+class CountingDenoiser:
+    """Counts rows through the network: the honest cost of a sampler."""
+
+    def __init__(self, denoiser: Denoiser):
+        self.denoiser, self.rows = denoiser, 0
+
+    def __call__(self, x_t: Tensor, t: Tensor, cond: Tensor) -> Tensor:
+        """See ``Denoiser``."""
+        self.rows += len(x_t)
+        return self.denoiser(x_t, t, cond)
+
+
+class Sampler:
+    """Samples one method's denoiser."""
+
+    def __init__(self, method: Method, denoiser: Denoiser, ctx: Context, config: SampleConfig, seeds: Seeds):
+        self.method, self.ctx, self.config, self.seeds = method, ctx, config, seeds
+        self.counter = CountingDenoiser(denoiser)
+        self.denoiser = method.wrap(self.counter, ctx)
+
+    def run(self, samples: Sequence[Sample], folder: Path, progress: Callable[[int], None]) -> float:
+        """Write every sample as ``<id>.png``; returns network calls an image, counted.
+
+        A batch is done when its manifest stands; batches are fixed by the configuration, so that a resumed run
+        computes exactly what an unbroken one does.
+        """
+        rows = 0
+        for start in range(0, len(samples), self.config.batch_size):
+            batch = samples[start : start + self.config.batch_size]
+            manifest = folder / f"batch-{start // self.config.batch_size:04d}.json"
+            if not is_complete(manifest, folder):
+                self.write(batch, folder, manifest)
+            rows += json.loads(manifest.read_text(encoding="utf-8"))["network_rows"]
+            progress(start + len(batch))
+        return rows / len(samples)
+
+    def write(self, batch: Sequence[Sample], folder: Path, manifest: Path) -> None:
+        """Generate one batch: the PNGs first, the manifest last."""
+        before = self.counter.rows
+        prompts = tuple(
+            self.method.prompt(sample.caption, self.seeds.numpy("prompt", sample.index)) for sample in batch
+        )
+        images = to_images(self.ctx.backbone.decode_latents(self.latents(batch, prompts)))
+        for sample, image in zip(batch, images, strict=True):
+            write_atomic(folder / f"{sample.id}.png", lambda path, image=image: image.save(path))  # type: ignore[misc]
+        entries = [
+            {"id": sample.id, "caption": sample.caption, "prompt": prompt}
+            for sample, prompt in zip(batch, prompts, strict=True)
+        ]
+        write_json(manifest, {"samples": entries, "network_rows": self.counter.rows - before})
+
+    @torch.no_grad()
+    def latents(self, batch: Sequence[Sample], prompts: tuple[str, ...]) -> Tensor:
+        """Denoise one batch; scaled latents float [n, c, h, w]."""
+        backbone, method = self.ctx.backbone, self.method
+        ctx = Context(backbone, self.ctx.train, prompts, self.ctx.train_vectors)
+        rngs = [self.seeds.torch("sample", sample.index) for sample in batch]
+        cond = method.condition(backbone.encode_text(prompts), self.denoiser, ctx, rngs)
+        uncond = backbone.encode_text([""]).expand_as(cond)
+        scheduler = new_scheduler(backbone, self.config)
+        noise = torch.stack([torch.randn(backbone.latent_shape, generator=rng) for rng in rngs]).to(backbone.device)
+        x_t = method.initial(noise, self.denoiser, cond, ctx, rngs) * scheduler.init_noise_sigma
+        for step in scheduler.timesteps:
+            t = step.long().expand(len(batch)).to(backbone.device)
+            model_input = scheduler.scale_model_input(x_t, step)
+            prediction = method.guide(self.denoiser, model_input, t, cond, uncond, self.config.guidance_scale, ctx)
+            x_t = scheduler.step(prediction, step, x_t, return_dict=False)[0]
+        return x_t
+
+
+def is_complete(manifest: Path, folder: Path) -> bool:
+    """Whether a batch's manifest stands and all its images are there."""
+    try:
+        entries = json.loads(manifest.read_text(encoding="utf-8"))["samples"]
+    except (OSError, ValueError, KeyError):
+        return False
+    return all((folder / f"{entry['id']}.png").is_file() for entry in entries)

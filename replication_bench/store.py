@@ -1,0 +1,80 @@
+"""Where artefacts lie, and how they are written: atomically, under a lock, never half."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from replication_bench.errors import StoreError
+
+
+def write_atomic(path: Path, write: Callable[[Path], object]) -> None:
+    """Let ``write`` fill a temporary sibling of ``path``, then rename it: a reader sees all of the file or none.
+
+    Raises:
+        StoreError: the folder cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
+        os.close(handle)
+    except OSError as error:
+        raise StoreError("cannot write", where=path, got=error.strerror, hint="Choose another --out.") from error
+    temporary = Path(name)
+    try:
+        write(temporary)
+        temporary.chmod(0o644)  # temporary files are born private
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write ``value`` as JSON, atomically."""
+    text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    write_atomic(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+
+
+def cache_folder() -> Path:
+    """Where what does not change is kept between runs: ``REPLBENCH_CACHE``, else ``~/.cache/replbench``."""
+    return Path(os.environ.get("REPLBENCH_CACHE") or Path.home() / ".cache" / "replbench")
+
+
+def check_writable(folder: Path) -> None:
+    """Fail early where an output folder cannot be made or written.
+
+    Raises:
+        StoreError: one line with the reason.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise StoreError(
+            "the output folder cannot be written", where=folder, got=error.strerror, hint="Choose another --out."
+        ) from error
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the folder for one process; the lock goes with the process, however it ends.
+
+    Raises:
+        StoreError: another process is at work in this folder.
+    """
+    check_writable(folder)
+    with (folder / ".lock").open("w") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise StoreError(
+                "another replbench is at work in this folder", where=folder, hint="Wait for it, or choose another --out."
+            ) from error
+        yield

@@ -1,0 +1,276 @@
+"""``check_method``: does a method keep the contract of ``replication_bench.method``?
+
+The checks have names and are generated, as scikit-learn's ``check_estimator`` does, so that a package can run
+each as a test of its own::
+
+    @pytest.mark.parametrize("check", method_checks(), ids=lambda check: check.__name__)
+    def test_contract(check, tmp_path):
+        check(Case(MyMethod(), load_parts(tiny_backbone(tmp_path))))
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from replication_bench.compose import compose
+from replication_bench.data.example import Example, Examples
+from replication_bench.errors import ConfigError
+from replication_bench.method import HOOKS, OWNED, Batch, Context, Method
+from replication_bench.testing.case import ROWS, Case, CheckFailed, expect, generator, load_parts
+from replication_bench.testing.tiny import tiny_backbone
+
+Check = Callable[[Case], None]
+CHECKS: list[Check] = []
+
+
+def named(function: Check) -> Check:
+    """Register a check; whatever it raises becomes a CheckFailed that starts with its name."""
+
+    @functools.wraps(function)
+    def check(case: Case) -> None:
+        try:
+            function(case)
+        except CheckFailed as error:
+            raise CheckFailed(f"{function.__name__}: {error}") from error
+        except Exception as error:
+            raise CheckFailed(f"{function.__name__}: {type(error).__name__}: {error}") from error
+
+    CHECKS.append(check)
+    return check
+
+
+@named
+def check_default_constructible(case: Case) -> None:
+    """Every hyper-parameter has a default."""
+    expect(isinstance(type(case.method)(), Method), "calling the class does not give a Method")
+
+
+@named
+def check_frozen_dataclass(case: Case) -> None:
+    """Hyper-parameters are the fields of a frozen dataclass and do not hide hooks."""
+    own = type(case.method).__dict__.get("__dataclass_params__")
+    expect(own is not None and own.frozen, "decorate the class with @dataclass(frozen=True)")
+    hidden = [field.name for field in dataclasses.fields(case.method) if field.name in HOOKS]
+    expect(not hidden, f"fields named like hooks: {', '.join(hidden)}")
+
+
+@named
+def check_json_round_trip(case: Case) -> None:
+    """``asdict`` is provenance: through JSON and back it gives an equal method."""
+    text = json.dumps(dataclasses.asdict(case.method))
+    restored = type(case.method)(**json.loads(text))
+    expect(restored == case.method, f"{case.method} comes back as {restored}; JSON turns tuples into lists")
+
+
+@named
+def check_stages_partition_the_timesteps(case: Case) -> None:
+    """Stages are non-empty, in order, without gap or overlap, from 0 to T, with distinct names."""
+    stages = case.stages
+    starts, stops = [stage.start for stage in stages], [stage.stop for stage in stages]
+    expect(starts == [0, *stops[:-1]] and stops[-1:] == [case.num_timesteps], f"no partition: {stages}")
+    expect(all(stage.start < stage.stop for stage in stages), f"an empty stage: {stages}")
+    expect(len({stage.name for stage in stages}) == len(stages), f"names are not distinct: {stages}")
+
+
+@named
+def check_timesteps(case: Case) -> None:
+    """Timesteps are int64 [n], lie in their stage, and depend on the generator alone."""
+    for stage in case.stages:
+        first, again = (case.method.timesteps(64, stage, generator()) for _ in range(2))
+        expect(first.shape == (64,) and first.dtype == torch.int64, f"got {first.dtype} {list(first.shape)}")
+        inside = (first >= stage.start) & (first < stage.stop)
+        expect(inside.all(), f"{first[~inside].tolist()} outside [{stage.start}, {stage.stop})")
+        expect(torch.equal(first, again), f"equal generators give unequal timesteps in stage '{stage.name}'")
+
+
+@named
+def check_loss(case: Case) -> None:
+    """The loss is finite, one number a row, and reaches the weights."""
+    for stage in case.stages:
+        module = case.method.build(case.backbone, stage)
+        loss = case.loss(module, stage)
+        expect(loss.shape == (ROWS,), f"want a loss for each of {ROWS} rows, got shape {list(loss.shape)}")
+        expect(loss.isfinite().all(), f"not finite: {loss.tolist()}")
+        torch.autograd.backward(loss.mean())
+        gradients = [p.grad for p in module.parameters() if p.grad is not None]
+        expect(any(gradient.any() for gradient in gradients), f"no gradient in stage '{stage.name}'")
+        expect(all(gradient.isfinite().all() for gradient in gradients), "a gradient is not finite")
+
+
+def hook_arguments(case: Case) -> dict[str, tuple[Any, ...]]:
+    """Arguments for every hook that is handed data."""
+    examples, ctx, first = tuple(case.examples), case.ctx, case.examples[0]
+    networks = case.networks()
+    denoiser = case.method.denoiser(networks)
+    t, rngs = case.border_timesteps(), [generator(row) for row in range(ROWS)]
+    image = torch.rand(3, 32, 32, generator=generator()) * 2 - 1
+    return {
+        "dataset": (case.examples, ctx),
+        "caption": (first.captions[0], first, np.random.default_rng(0)),
+        "image": (image, generator()),
+        "encode": (case.encoded, Batch(examples, ctx.prompts), ctx, generator()),
+        "build": (case.backbone, case.stages[0]),
+        "loss": (denoiser, case.encoded, t, case.noise(3), case.backbone.scheduler),
+        "denoiser": (networks,),
+        "wrap": (denoiser, ctx),
+        "prompt": (first.captions[0], np.random.default_rng(0)),
+        "condition": (case.cond(4), denoiser, ctx, rngs),
+        "initial": (case.noise(5), denoiser, case.cond(4), ctx, rngs),
+        "guide": (denoiser, case.noise(5), t, case.cond(4), case.cond(6), 3.0, ctx),
+    }
+
+
+def copies(value: Any) -> list[Any]:
+    """Comparable copies of everything in ``value`` that a hook could change in place."""
+    if isinstance(value, Tensor):
+        return [value.detach().clone()]
+    if isinstance(value, nn.Module):
+        return copies(list(value.state_dict().values()))
+    if isinstance(value, Examples):
+        return [value.items]
+    if isinstance(value, Context):
+        return [
+            value.prompts,
+            *copies([value.backbone.unet, value.backbone.text_encoder, value.backbone.vae]),
+        ]
+    return [leaf for item in value for leaf in copies(item)] if isinstance(value, list | tuple) else []
+
+
+def same(left: Any, right: Any) -> bool:
+    """Whether two leaves of ``copies`` are equal."""
+    return torch.equal(left, right) if isinstance(left, Tensor) else bool(left == right)
+
+
+@named
+def check_hooks_leave_inputs_unchanged(case: Case) -> None:
+    """No hook writes into what it is handed, the backbone included."""
+    for hook, arguments in hook_arguments(case).items():
+        watched = (*arguments, case.ctx)
+        before = copies(watched)
+        getattr(case.method, hook)(*arguments)
+        unchanged = all(same(*pair) for pair in zip(before, copies(watched), strict=True))
+        expect(unchanged, f"the hook '{hook}' changes its arguments in place")
+
+
+@named
+def check_rebuild_and_strict_load(case: Case) -> None:
+    """Trained weights, loaded strictly into newly built networks, give the same denoiser to the bit."""
+    trained = case.networks()
+    rebuilt = [case.method.build(case.backbone, stage) for stage in case.stages]
+    for old, new in zip(trained, rebuilt, strict=True):
+        new.load_state_dict(old.state_dict(), strict=True)
+    results = [case.predict(case.method.denoiser(modules)) for modules in (trained, rebuilt)]
+    expect(torch.equal(*results), "predictions differ: some weights are not in the state dict")
+
+
+@named
+def check_mixed_timesteps(case: Case) -> None:
+    """Rows of unequal timesteps in one batch are predicted as each row alone is."""
+    denoiser, x_t, t, cond = (
+        case.method.denoiser(case.networks()),
+        case.noise(7),
+        case.border_timesteps(),
+        case.cond(8),
+    )
+    with torch.no_grad():
+        rows = [denoiser(x_t[i : i + 1], t[i : i + 1], cond[i : i + 1]) for i in range(ROWS)]
+    batch, alone = case.predict(denoiser), torch.cat(rows)
+    expect(batch.shape == x_t.shape, f"want shape {list(x_t.shape)}, got {list(batch.shape)}")
+    worst = (batch - alone).abs().max().item()
+    expect(torch.allclose(batch, alone, rtol=1e-3, atol=1e-4), f"t = {t.tolist()}: off by {worst:.3g}")
+
+
+@dataclass(frozen=True)
+class Marked(Method):
+    """Appends a mark to captions and prompts."""
+
+    def caption(self, text: str, example: Example, rng: np.random.Generator) -> str:
+        """The caption with its mark."""
+        return f"{text} marked"
+
+    def prompt(self, text: str, rng: np.random.Generator) -> str:
+        """The prompt with its mark."""
+        return f"{text} marked"
+
+
+@named
+def check_composition_order(case: Case) -> None:
+    """In ``a+b`` chained hooks run in order, owned hooks keep their owner, and two owners are refused."""
+    method, marked, item = case.method, Marked(), case.examples[0]
+    for hook, rest in (("caption", (item,)), ("prompt", ())):
+        for parts in ((method, marked), (marked, method)):
+            want: Any = item.captions[0]
+            for part in parts:
+                want = getattr(part, hook)(want, *rest, np.random.default_rng(0))
+            whole = compose([("first", parts[0]), ("second", parts[1])])
+            got = getattr(whole, hook)(item.captions[0], *rest, np.random.default_rng(0))
+            expect(got == want, f"hook '{hook}' composed gives {got!r}, its parts in turn {want!r}")
+    check_owners(case, compose([("marked", marked), ("method", method)]))
+
+
+def check_owners(case: Case, whole: Method) -> None:
+    """``whole``, a composition with the method, has the method's stages; the method twice is a conflict."""
+    stages = whole.stages(case.num_timesteps)
+    expect(stages == case.stages, f"composed, the stages are {stages}, alone {case.stages}")
+    owned = [hook for hook in OWNED if getattr(type(case.method), hook) is not getattr(Method, hook)]
+    try:
+        compose([("once", case.method), ("again", case.method)])
+    except ConfigError as error:
+        expect("'once'" in str(error) and "'again'" in str(error), f"the conflict names no parts: {error}")
+    else:
+        expect(not owned, f"two owners of {', '.join(owned)} are accepted")
+
+
+@named
+def check_two_training_steps(case: Case) -> None:
+    """Two steps with the method's optimiser change the network, its frozen weights and the backbone apart."""
+    backbone = copies(case.ctx)
+    for stage in case.stages:
+        module = case.method.build(case.backbone, stage)
+        before = {name: parameter.detach().clone() for name, parameter in module.named_parameters()}
+        optimiser = case.method.optimiser(module, case.ctx)
+        for step in range(2):
+            optimiser.zero_grad()
+            torch.autograd.backward(case.loss(module, stage, step).mean())
+            optimiser.step()
+        moved = {
+            name for name, parameter in module.named_parameters() if not torch.equal(parameter, before[name])
+        }
+        frozen = {name for name, parameter in module.named_parameters() if not parameter.requires_grad}
+        expect(moved, f"no weight of stage '{stage.name}' changed")
+        expect(not moved & frozen, f"frozen weights changed: {sorted(moved & frozen)[:3]}")
+    expect(
+        all(same(*pair) for pair in zip(backbone, copies(case.ctx), strict=True)), "the backbone was trained"
+    )
+
+
+def method_checks() -> Iterator[Check]:
+    """The checks, in order; each takes a ``Case`` and raises CheckFailed."""
+    yield from CHECKS
+
+
+def check_method(method: Method, backbone_folder: str | Path | None = None) -> None:
+    """Run every check on ``method``.
+
+    Args:
+        method: an instance, with whatever options.
+        backbone_folder: a Stable Diffusion folder; a tiny random one where it is left out.
+
+    Raises:
+        CheckFailed: the first check that fails, by name.
+    """
+    with tempfile.TemporaryDirectory() as temporary:
+        backbone = load_parts(backbone_folder or tiny_backbone(temporary))
+    for check in method_checks():
+        check(Case(method, backbone))

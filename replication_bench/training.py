@@ -1,0 +1,195 @@
+"""Train one stage of a method: one clock (images seen), a stream of random numbers for every step, resumable anywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from replication_bench.config import TrainConfig
+from replication_bench.data.example import Examples
+from replication_bench.denoiser import UNetDenoiser
+from replication_bench.encoding import Encoder
+from replication_bench.method import Batch, Context, Method, Stage
+from replication_bench.seeds import Seeds
+from replication_bench.store import write_atomic
+
+Progress = Callable[[int, float], None]  # images seen in this stage, mean loss of the last step
+
+
+@dataclass(frozen=True)
+class StageJob:
+    """One stage to train: how many images, and where its files lie."""
+
+    stage: Stage
+    images: int
+    folder: Path
+
+    @property
+    def final(self) -> Path:
+        """The trained weights; present = done."""
+        return self.folder / "final.safetensors"
+
+    @property
+    def checkpoint(self) -> Path:
+        """Weights, averages and optimiser state of an unfinished stage."""
+        return self.folder / "checkpoint.pt"
+
+
+def share_budget(stages: tuple[Stage, ...], config: TrainConfig) -> list[int]:
+    """Images for each stage: the whole budget each (``per_stage``), or shared out by width so that the sum is exact."""
+    if config.budget_rule == "per_stage":
+        return [config.images] * len(stages)
+    total, done, shares = sum(s.stop - s.start for s in stages), 0, []
+    width = 0
+    for stage in stages:
+        width += stage.stop - stage.start
+        shares.append(config.images * width // total - done)
+        done += shares[-1]
+    return shares
+
+
+def draw_order(size: int, seeds: Seeds, start: int, stop: int) -> list[int]:
+    """Which example is the i-th image seen, for start <= i < stop: every epoch is a fresh permutation."""
+    order: list[int] = []
+    for epoch in range(start // size, (stop - 1) // size + 1):
+        permutation = seeds.numpy("order", epoch).permutation(size)
+        low, high = max(start - epoch * size, 0), min(stop - epoch * size, size)
+        order += permutation[low:high].tolist()
+    return order
+
+
+def draw_caption(method: Method, data: Examples, index: int, image: int, seeds: Seeds, dropout: float) -> str:
+    """The caption of the ``image``-th image seen; empty with probability ``dropout``."""
+    rng = seeds.numpy("caption", image)
+    if dropout and rng.random() < dropout:
+        return ""
+    return method.caption(data[index].captions[0], data[index], rng)
+
+
+class Trainer:
+    """Trains the stages of one method on one training set."""
+
+    def __init__(
+        self, method: Method, data: Examples, encoder: Encoder, ctx: Context, seeds: Seeds, accelerator: Accelerator
+    ):
+        self.method, self.data, self.encoder, self.ctx = method, data, encoder, ctx
+        self.seeds, self.accelerator, self.config = seeds, accelerator, ctx.train
+
+    def train_stage(self, job: StageJob, progress: Progress) -> None:
+        """Train until ``job.final`` exists; continues from a checkpoint where there is one."""
+        if job.final.exists():
+            progress(job.images, float("nan"))
+            return
+        network = self.build(job.stage)
+        state = TrainingState(network, self.method, self.ctx, self.accelerator)
+        done = state.restore(job.checkpoint)
+        progress(done, float("nan"))
+        since = 0
+        for start, stop in steps(done, job.images, self.config.batch_size):
+            loss = self.step(state, job.stage, start, stop)
+            progress(stop, loss)
+            since += stop - start
+            if since >= self.config.checkpoint_images and stop < job.images:
+                state.save(job.checkpoint, stop)
+                since = 0
+        write_atomic(job.final, lambda path: save_file(state.weights(), path))
+        job.checkpoint.unlink(missing_ok=True)
+
+    def build(self, stage: Stage) -> nn.Module:
+        """The stage's network with initial weights that depend on the seed alone."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.seeds.derive("build", stage.name))
+            return self.method.build(self.ctx.backbone, stage).to(self.accelerator.device)
+
+    def step(self, state: TrainingState, stage: Stage, start: int, stop: int) -> float:
+        """One optimiser step on the images [start, stop) of this stage's clock; returns the mean loss."""
+        seeds, method, device = Seeds(self.seeds.derive("stage", stage.name)), self.method, self.accelerator.device
+        indices = draw_order(len(self.data), seeds, start, stop)
+        captions = tuple(
+            draw_caption(method, self.data, index, start + row, seeds, self.config.caption_dropout)
+            for row, index in enumerate(indices)
+        )
+        batch = Batch(tuple(self.data[index] for index in indices), captions)
+        encoded = self.encoder.encode(batch, indices, seeds, start)
+        encoded = method.encode(encoded, batch, self.ctx, seeds.torch("encode", start))
+        t = method.timesteps(len(indices), stage, seeds.torch("timesteps", start)).to(device)
+        noise = torch.randn(encoded.latents.shape, generator=seeds.torch("noise", start)).to(device)
+        with self.accelerator.autocast():
+            losses = method.loss(state.denoiser, encoded, t, noise, self.ctx.backbone.scheduler)
+        state.update(losses.mean(), learning_rate(stop, self.config))
+        return float(losses.detach().mean())
+
+
+def steps(done: int, images: int, batch_size: int) -> Iterator[tuple[int, int]]:
+    """Half-open intervals of images seen, one a step; the last may be smaller."""
+    for start in range(done, images, batch_size):
+        yield start, min(start + batch_size, images)
+
+
+def learning_rate(images: int, config: TrainConfig) -> float:
+    """Linear warm-up, then constant."""
+    return config.learning_rate * min(1.0, images / config.warmup_images if config.warmup_images else 1.0)
+
+
+class TrainingState:
+    """A network with its optimiser and, where asked for, its averaged weights."""
+
+    def __init__(self, network: nn.Module, method: Method, ctx: Context, accelerator: Accelerator):
+        self.network, self.accelerator, self.config = network.train(), accelerator, ctx.train
+        self.denoiser: Any
+        self.denoiser, self.optimiser = accelerator.prepare(
+            UNetDenoiser(network), method.optimiser(network, ctx)
+        )
+        self.average: dict[str, Tensor] = {}
+        if self.config.ema_decay:
+            self.average = {name: value.detach().clone() for name, value in network.state_dict().items()}
+
+    def update(self, loss: Tensor, rate: float) -> None:
+        """Backward, clip, step."""
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+        self.accelerator.backward(loss)
+        self.accelerator.clip_grad_norm_(self.denoiser.parameters(), self.config.clip_norm)
+        self.optimiser.step()
+        self.optimiser.zero_grad()
+        for name, value in self.network.state_dict().items() if self.average else ():
+            self.average[name].lerp_(value.detach(), 1 - self.config.ema_decay)
+
+    def weights(self) -> dict[str, Tensor]:
+        """The weights that sampling uses: the averaged ones where there are any."""
+        source = self.average or self.network.state_dict()
+        return {name: value.detach().cpu().contiguous() for name, value in source.items()}
+
+    def save(self, path: Path, images: int) -> None:
+        """Write everything that the next step depends on."""
+        state = {
+            "images": images,
+            "network": self.network.state_dict(),
+            "average": self.average,
+            "optimiser": self.optimiser.state_dict(),
+        }
+        write_atomic(path, lambda temporary: torch.save(state, temporary))
+
+    def restore(self, path: Path) -> int:
+        """Continue from a checkpoint; returns the images seen so far, 0 without one."""
+        if not path.exists():
+            return 0
+        state = torch.load(path, map_location=self.accelerator.device, weights_only=True)
+        self.network.load_state_dict(state["network"], strict=True)
+        self.average = state["average"]
+        self.optimiser.load_state_dict(state["optimiser"])
+        return int(state["images"])
+
+
+def load_network(trainer_build: Callable[[Stage], nn.Module], job: StageJob) -> nn.Module:
+    """A trained stage, rebuilt and loaded strictly, ready for sampling."""
+    network = trainer_build(job.stage)
+    network.load_state_dict(load_file(job.final), strict=True)
+    return network.requires_grad_(False).eval()

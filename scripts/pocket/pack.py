@@ -1,0 +1,31 @@
+"""Pack the trained parts into one diffusers folder, fp16 safetensors."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import torch
+from diffusers import AutoencoderTiny, DDPMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+from transformers import CLIPTextModel, CLIPTokenizer
+
+
+def pack(work: Path, out: Path) -> None:
+    """Write the pipeline folder ``out`` from the parts in ``work``; a card written by hand stays."""
+    pipeline = StableDiffusionPipeline(
+        vae=AutoencoderTiny.from_pretrained(work / "vae"),
+        text_encoder=CLIPTextModel.from_pretrained(work / "text_encoder"),
+        tokenizer=CLIPTokenizer.from_pretrained(work / "tokenizer"),
+        unet=UNet2DConditionModel.from_pretrained(work / "unet"),
+        scheduler=DDPMScheduler.from_pretrained(work / "scheduler"),
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )
+    for part in ("vae", "text_encoder", "unet", "tokenizer", "scheduler"):
+        shutil.rmtree(out / part, ignore_errors=True)
+    pipeline.to(torch.float16).save_pretrained(out)
+    for path in out.rglob("*.safetensors"):
+        path.chmod(0o644)  # safetensors writes 0600
+    size = sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
+    print(f"{out}: {size / 2**20:.1f} MiB")
