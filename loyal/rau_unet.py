@@ -1,9 +1,9 @@
 """RAU-Net (arXiv 2412.01118) out of a stock diffusers U-Net, without a forward of its own.
 
-For each chosen skip tensor h the decoder concatenates ``block(h)`` where it would concatenate h; the main path is
-untouched. The blocks are registered modules: trained, saved and loaded strictly. In the research code of
-HowardLi0816/LoyalDiffusion they sit in a tuple, where optimiser and checkpoint miss them; ``trainable=False`` and
-``redrawn`` give that behaviour.
+For each chosen skip tensor h the decoder concatenates ``block(h)`` where it would concatenate h; the main
+path is untouched. The blocks are registered modules: trained, saved and loaded strictly. In the research code
+of HowardLi0816/LoyalDiffusion they sit in a tuple, where optimiser and checkpoint miss them;
+``trainable=False`` and ``redrawn`` give that behaviour.
 
 The hooks are module-level functions that find the blocks on the module they are called with. As closures they
 would keep calling the original's blocks after a deep copy.

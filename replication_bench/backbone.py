@@ -40,7 +40,9 @@ def locate(name: str) -> str:
         return str(shipped[name])
     if Path(name).is_dir():
         if not (Path(name) / "model_index.json").is_file():
-            raise ConfigError("the backbone folder is no diffusers pipeline", where=name, want="a model_index.json")
+            raise ConfigError(
+                "the backbone folder is no diffusers pipeline", where=name, want="a model_index.json"
+            )
         return name
     if name.count("/") == 1 and not name.startswith((".", "/")):
         return name
@@ -58,13 +60,15 @@ def load_parts(location: str) -> dict[str, Any]:
         WeightsError: the folder or hub id cannot be loaded as a Stable Diffusion.
     """
     from diffusers import StableDiffusionPipeline
-    from diffusers.utils import logging
+    from diffusers.utils import logging as diffusers_logging
+    from transformers.utils import logging as transformers_logging
 
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
+    for logging in (diffusers_logging, transformers_logging):
+        logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+        logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
         pipeline = StableDiffusionPipeline.from_pretrained(
-            location, torch_dtype=torch.float32, safety_checker=None, requires_safety_checker=False
+            location, dtype=torch.float32, safety_checker=None, requires_safety_checker=False
         )
     except (OSError, ValueError, KeyError) as error:
         raise WeightsError(
@@ -128,7 +132,9 @@ class Backbone:
         multiple = factor * 2 ** (len(parts["unet"].config.block_out_channels) - 1)
         if backbone.pixels % multiple:
             raise ConfigError(
-                "the image side does not fit the networks", where="train.pixels", got=backbone.pixels,
+                "the image side does not fit the networks",
+                where="train.pixels",
+                got=backbone.pixels,
                 want=f"a multiple of {multiple}",
             )
         return backbone
@@ -143,7 +149,9 @@ class Backbone:
     def sha256(self) -> str:
         """Hash of the weights of VAE, text encoder and U-Net and of the noise schedule."""
         weights = weights_sha256(self.vae, self.text_encoder, self.unet)
-        schedule = "".join(f"{k}={v};" for k, v in sorted(self.scheduler.config.items()) if not k.startswith("_"))
+        schedule = "".join(
+            f"{k}={v};" for k, v in sorted(self.scheduler.config.items()) if not k.startswith("_")
+        )
         return hashlib.sha256((weights + schedule).encode()).hexdigest()
 
     @property
@@ -161,7 +169,10 @@ class Backbone:
         """Short side to ``pixels``, centre crop; float32 [3, H, W] in [-1, 1]."""
         scale = self.pixels / min(image.size)
         if scale != 1:
-            size = (max(self.pixels, round(image.width * scale)), max(self.pixels, round(image.height * scale)))
+            size = (
+                max(self.pixels, round(image.width * scale)),
+                max(self.pixels, round(image.height * scale)),
+            )
             image = image.resize(size, Image.Resampling.BICUBIC)
         left, top = (image.width - self.pixels) // 2, (image.height - self.pixels) // 2
         image = image.crop((left, top, left + self.pixels, top + self.pixels))

@@ -71,10 +71,14 @@ class TrainConfig(Section):
         """
         if isinstance(self.budget, str) and not self.budget.lstrip("+-").isdigit():
             if self.budget not in self.budgets:
-                raise ConfigError(f"unknown budget '{self.budget}'", hint=did_you_mean(self.budget, self.budgets))
+                raise ConfigError(
+                    f"unknown budget '{self.budget}'", hint=did_you_mean(self.budget, self.budgets)
+                )
             return self.budgets[self.budget]
         if int(self.budget) < 1:
-            raise ConfigError("the budget must be positive", where="--budget", got=self.budget, want="1 or more images")
+            raise ConfigError(
+                "the budget must be positive", where="--budget", got=self.budget, want="1 or more images"
+            )
         return int(self.budget)
 
 
@@ -157,7 +161,9 @@ class Recipe(Section):
 
 def recipe_names() -> list[str]:
     """The recipes that the package ships."""
-    return sorted(path.name.removesuffix(".toml") for path in (files("replication_bench") / "recipes").iterdir())
+    return sorted(
+        path.name.removesuffix(".toml") for path in (files("replication_bench") / "recipes").iterdir()
+    )
 
 
 def read_recipe(name: str) -> dict[str, Any]:
@@ -170,7 +176,9 @@ def read_recipe(name: str) -> dict[str, Any]:
     if path.suffix != ".toml":
         if name not in recipe_names():
             raise ConfigError(f"unknown recipe '{name}'", hint=did_you_mean(name, recipe_names()))
-        return tomllib.loads((files("replication_bench") / "recipes" / f"{name}.toml").read_text(encoding="utf-8"))
+        return tomllib.loads(
+            (files("replication_bench") / "recipes" / f"{name}.toml").read_text(encoding="utf-8")
+        )
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -221,7 +229,11 @@ def config_error(error: ValidationError, where: str) -> ConfigError:
     first = error.errors()[0]
     key = ".".join(map(str, first["loc"]))
     if first["type"] == "extra_forbidden":
-        return ConfigError(f"unknown key '{key}'", where=where, hint=did_you_mean(str(first["loc"][-1]), known_keys(first["loc"])))
+        return ConfigError(
+            f"unknown key '{key}'",
+            where=where,
+            hint=did_you_mean(str(first["loc"][-1]), known_keys(first["loc"])),
+        )
     return ConfigError(f"{key}: {first['msg'].lower()}", where=where, got=repr(first["input"]))
 
 
@@ -230,7 +242,10 @@ def known_keys(location: Sequence[str | int]) -> list[str]:
     model: Any = Recipe
     for part in location[:-1]:
         annotation = model.model_fields[str(part)].annotation
-        model = next((a for a in (annotation, *getattr(annotation, "__args__", ())) if hasattr(a, "model_fields")), None)
+        model = next(
+            (a for a in (annotation, *getattr(annotation, "__args__", ())) if hasattr(a, "model_fields")),
+            None,
+        )
         if model is None:
             return []
     return list(model.model_fields)

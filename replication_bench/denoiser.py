@@ -20,7 +20,9 @@ class Denoiser(Protocol):
         The prediction, float [n, c, h, w].
     """
 
-    def __call__(self, x_t: Tensor, t: Tensor, cond: Tensor) -> Tensor: ...
+    def __call__(self, x_t: Tensor, t: Tensor, cond: Tensor) -> Tensor:
+        """See the class."""
+        ...
 
 
 class UNetDenoiser(nn.Module):

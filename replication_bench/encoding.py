@@ -64,7 +64,10 @@ class Encoder:
         """Cached latents; a flipped draw takes the mirror image's."""
         assert self.cached is not None
         plain, mirrored = self.cached
-        rows = [mirrored[i] if flip and mirrored is not None else plain[i] for i, flip in zip(indices, flips, strict=True)]
+        rows = [
+            mirrored[i] if flip and mirrored is not None else plain[i]
+            for i, flip in zip(indices, flips, strict=True)
+        ]
         return torch.stack(rows)
 
     def draw(self, batch: Batch, flips: Sequence[bool], rngs: Sequence[torch.Generator]) -> Tensor:

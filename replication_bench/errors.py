@@ -28,7 +28,13 @@ class ReplbenchError(Exception):
     """
 
     def __init__(
-        self, what: str, *, where: object = None, got: object = None, want: object = None, hint: str | None = None
+        self,
+        what: str,
+        *,
+        where: object = None,
+        got: object = None,
+        want: object = None,
+        hint: str | None = None,
     ):
         parts = [what]
         parts += [f"in {where}"] if where is not None else []

@@ -8,7 +8,16 @@ from pathlib import Path
 
 import torch
 
-RECORDED = ("torch", "diffusers", "transformers", "accelerate", "faiss-cpu", "numpy", "onnxruntime", "replbench")
+RECORDED = (
+    "torch",
+    "diffusers",
+    "transformers",
+    "accelerate",
+    "faiss-cpu",
+    "numpy",
+    "onnxruntime",
+    "replbench",
+)
 
 
 def choose_device() -> str:
@@ -47,11 +56,17 @@ def commit() -> str | None:
     folder = Path(__file__).parent
     git = ["git", "-C", str(folder)]
     try:
-        top = subprocess.run([*git, "rev-parse", "--show-toplevel"], capture_output=True, text=True, check=True)
+        top = subprocess.run(
+            [*git, "rev-parse", "--show-toplevel"], capture_output=True, text=True, check=True
+        )
         if Path(top.stdout.strip()) != folder.parent:
             return None
-        head = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
-        changed = subprocess.run([*git, "status", "--porcelain", "-uno"], capture_output=True, text=True, check=True)
+        head = subprocess.run(
+            [*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True
+        ).stdout.strip()
+        changed = subprocess.run(
+            [*git, "status", "--porcelain", "-uno"], capture_output=True, text=True, check=True
+        )
     except (OSError, subprocess.CalledProcessError):
         return None
     return head + ("+changed" if changed.stdout.strip() else "")

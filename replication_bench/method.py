@@ -127,7 +127,8 @@ class Method:
 
     def build(self, backbone: Backbone, stage: Stage) -> nn.Module:
         """The network of one stage, not shared with the backbone."""
-        return copy.deepcopy(backbone.unet)
+        network: nn.Module = copy.deepcopy(backbone.unet)
+        return network.requires_grad_(True)
 
     def timesteps(self, n: int, stage: Stage, rng: torch.Generator) -> Tensor:
         """Timesteps of one training step, int64 [n] in [stage.start, stage.stop)."""
@@ -163,7 +164,9 @@ class Method:
         """The prompt of one sample."""
         return text
 
-    def condition(self, cond: Tensor, denoiser: Denoiser, ctx: Context, rngs: Sequence[torch.Generator]) -> Tensor:
+    def condition(
+        self, cond: Tensor, denoiser: Denoiser, ctx: Context, rngs: Sequence[torch.Generator]
+    ) -> Tensor:
         """Text states of a batch of samples, float [n, length, width]; one generator a sample."""
         return cond
 
@@ -178,10 +181,16 @@ class Method:
         return denoiser
 
     def guide(
-        self, denoiser: Denoiser, x_t: Tensor, t: Tensor, cond: Tensor, uncond: Tensor, scale: float, ctx: Context
+        self,
+        denoiser: Denoiser,
+        x_t: Tensor,
+        t: Tensor,
+        cond: Tensor,
+        uncond: Tensor,
+        scale: float,
+        ctx: Context,
     ) -> Tensor:
         """The prediction of one sampling step: classifier-free guidance (arXiv 2207.12598), one batched call."""
         both = denoiser(torch.cat([x_t, x_t]), torch.cat([t, t]), torch.cat([uncond, cond]))
         unconditional, conditional = both.chunk(2)
         return unconditional + scale * (conditional - unconditional)
-

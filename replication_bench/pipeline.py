@@ -64,7 +64,9 @@ class Workbench:
         dataset = resolve.construct("datasets", config.dataset.name, config.dataset.options)
         self.splits: Splits = dataset.load(self.embedder)
         if len(self.splits.train) < 2:
-            raise DataError("the training set is too small", got=f"{len(self.splits.train)} images", want="at least 2")
+            raise DataError(
+                "the training set is too small", got=f"{len(self.splits.train)} images", want="at least 2"
+            )
         self.backbone = Backbone.load(config.backbone, self.device, config.train.pixels)
 
     def view(self, example: Example) -> Image.Image:
@@ -74,14 +76,20 @@ class Workbench:
     def vectors(self, examples: Examples, progress: Callable[[int], None]) -> Vectors:
         """Vectors of a split, from the cache where they are there."""
         contents = [f"{example.sha256}@{self.backbone.pixels}" for example in examples]
-        return embed_cached(self.embedder, lambda i: self.view(examples[i]), contents, cache_folder(), progress)
+        return embed_cached(
+            self.embedder, lambda i: self.view(examples[i]), contents, cache_folder(), progress
+        )
 
     def ceiling_vectors(self, progress: Callable[[int], None]) -> Vectors:
         """Vectors of the training images after the backbone's own VAE round trip."""
         train = self.splits.train
         contents = [f"{e.sha256}@{self.backbone.pixels}@{self.backbone.sha256}" for e in train]
         return embed_cached(
-            self.embedder, lambda i: self.backbone.round_trip([train[i].load()])[0], contents, cache_folder(), progress
+            self.embedder,
+            lambda i: self.backbone.round_trip([train[i].load()])[0],
+            contents,
+            cache_folder(),
+            progress,
         )
 
     @cached_property
@@ -105,7 +113,9 @@ class Run:
 
     def __post_init__(self) -> None:
         self.fingerprint = self.config.fingerprint(**self.bench.facts)
-        name = f"{self.config.dataset.name}-{self.config.method.name}-{self.config.seed}-{self.fingerprint[:8]}"
+        name = (
+            f"{self.config.dataset.name}-{self.config.method.name}-{self.config.seed}-{self.fingerprint[:8]}"
+        )
         self.id = resolve.slug(name)
         self.folder = self.out / self.id
         self.seeds = Seeds(self.config.seed)
@@ -195,12 +205,16 @@ class Run:
             trainer.train_stage(job, progress)
         return trainer
 
-    def sample(self, trainer: Trainer, jobs: list[StageJob]) -> tuple[tuple[Sample, ...], dict[str, int], float]:
+    def sample(
+        self, trainer: Trainer, jobs: list[StageJob]
+    ) -> tuple[tuple[Sample, ...], dict[str, int], float]:
         """Generate every missing image; returns the samples, parameter counts and network calls an image."""
         networks = [load_network(trainer.build, job) for job in jobs]
         counts = {"parameters": sum(p.numel() for network in networks for p in network.parameters())}
         built = [trainer.build(job.stage) for job in jobs]
-        counts["trained"] = sum(p.numel() for network in built for p in network.parameters() if p.requires_grad)
+        counts["trained"] = sum(
+            p.numel() for network in built for p in network.parameters() if p.requires_grad
+        )
         denoiser = self.method.denoiser(networks)
         sampler = Sampler(self.method, denoiser, self.context, self.config.sample, self.seeds)
         samples = plan(self.bench.splits.train, self.config.sample.samples)
@@ -253,7 +267,12 @@ class Run:
         write_atomic(self.folder / "matches.csv", lambda path: table.to_csv(path, index=False))
 
     def result(
-        self, passed: dict[str, Any], jobs: list[StageJob], network: dict[str, int], calls: float, measurements: Any
+        self,
+        passed: dict[str, Any],
+        jobs: list[StageJob],
+        network: dict[str, int],
+        calls: float,
+        measurements: Any,
     ) -> Result:
         """Everything above as one record."""
         config, bench = self.config, self.bench
@@ -310,4 +329,8 @@ def method_record(method: NamedOptions) -> MethodRecord:
 
 def all_metrics() -> list[Metric]:
     """Every metric behind the door, groups in name order."""
-    return [metric for name in sorted(plugins.available("metrics"), reverse=True) for metric in plugins.load("metrics", name)]
+    return [
+        metric
+        for name in sorted(plugins.available("metrics"), reverse=True)
+        for metric in plugins.load("metrics", name)
+    ]

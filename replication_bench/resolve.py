@@ -20,7 +20,7 @@ from replication_bench.config import (
     recipe_names,
     validate,
 )
-from replication_bench.errors import ConfigError, did_you_mean
+from replication_bench.errors import ConfigError, PluginError, did_you_mean
 from replication_bench.method import Method
 
 ALIASES = {"caption-randomization": "rc", "data-augmentation": "augment"}
@@ -73,7 +73,7 @@ def method_parts(name: str) -> list[str]:
     aliases = {alias for alias, target in ALIASES.items() if target in known}
     for original, part in zip(name.split("+"), parts, strict=True):
         if part not in known:
-            raise plugins.PluginError(f"unknown method '{original}'", hint=did_you_mean(original, {*known, *aliases}))
+            raise PluginError(f"unknown method '{original}'", hint=did_you_mean(original, {*known, *aliases}))
     return parts
 
 
@@ -136,7 +136,9 @@ def resolve_recipe(request: Request) -> Recipe:
 def dataset_options(section: NamedOptions) -> Options:
     """Every option of a dataset, defaults included, so that a result names them all."""
     dataset = construct("datasets", section.name, section.options)
-    return asdict(dataset) if is_dataclass(dataset) else dict(section.options)
+    return (
+        asdict(dataset) if is_dataclass(dataset) and not isinstance(dataset, type) else dict(section.options)
+    )
 
 
 def resolve_runs(request: Request) -> tuple[list[RunConfig], str]:
@@ -152,7 +154,12 @@ def resolve_runs(request: Request) -> tuple[list[RunConfig], str]:
         plugins.find("methods", name)
     names = list(dict.fromkeys((recipe.reference, *request.methods)))
     dataset = NamedOptions(name=recipe.dataset.name, options=dataset_options(recipe.dataset))
-    sections = {"backbone": recipe.backbone, "train": recipe.train, "sample": recipe.sample, "measure": recipe.measure}
+    sections: dict[str, Any] = {
+        "backbone": recipe.backbone,
+        "train": recipe.train,
+        "sample": recipe.sample,
+        "measure": recipe.measure,
+    }
     return [
         RunConfig(dataset=dataset, method=build_method(name, recipe.methods)[1], seed=seed, **sections)
         for seed in request.seeds or (recipe.seed,)

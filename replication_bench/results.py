@@ -155,8 +155,11 @@ def read_result(path: Path) -> Result:
         table = json.loads(path.read_text(encoding="utf-8"))
         if table.get("schema_version", 0) > SCHEMA_VERSION:
             raise DataError(
-                "the result is newer than this replbench", where=path, got=f"schema {table['schema_version']}",
-                want=f"at most {SCHEMA_VERSION}", hint="Upgrade replbench.",
+                "the result is newer than this replbench",
+                where=path,
+                got=f"schema {table['schema_version']}",
+                want=f"at most {SCHEMA_VERSION}",
+                hint="Upgrade replbench.",
             )
         return Result.model_validate(table)
     except OSError as error:
@@ -166,5 +169,7 @@ def read_result(path: Path) -> Result:
     except ValidationError as error:
         first = error.errors()[0]
         raise DataError(
-            "the result does not follow the schema", where=path, got=f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+            "the result does not follow the schema",
+            where=path,
+            got=f"{'.'.join(map(str, first['loc']))}: {first['msg']}",
         ) from error

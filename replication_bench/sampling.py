@@ -1,4 +1,4 @@
-"""Prompts to images over diffusers' schedulers: one random stream an image, whole batches, resumed by missing batches."""
+"""Prompts to images over diffusers' schedulers: one random stream an image, resumed by whole batches."""
 
 from __future__ import annotations
 
@@ -108,12 +108,16 @@ class Sampler:
         cond = method.condition(backbone.encode_text(prompts), self.denoiser, ctx, rngs)
         uncond = backbone.encode_text([""]).expand_as(cond)
         scheduler = new_scheduler(backbone, self.config)
-        noise = torch.stack([torch.randn(backbone.latent_shape, generator=rng) for rng in rngs]).to(backbone.device)
+        noise = torch.stack([torch.randn(backbone.latent_shape, generator=rng) for rng in rngs]).to(
+            backbone.device
+        )
         x_t = method.initial(noise, self.denoiser, cond, ctx, rngs) * scheduler.init_noise_sigma
         for step in scheduler.timesteps:
             t = step.long().expand(len(batch)).to(backbone.device)
             model_input = scheduler.scale_model_input(x_t, step)
-            prediction = method.guide(self.denoiser, model_input, t, cond, uncond, self.config.guidance_scale, ctx)
+            prediction = method.guide(
+                self.denoiser, model_input, t, cond, uncond, self.config.guidance_scale, ctx
+            )
             x_t = scheduler.step(prediction, step, x_t, return_dict=False)[0]
         return x_t
 

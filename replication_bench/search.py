@@ -19,7 +19,9 @@ class Neighbours(NamedTuple):
     similarity: NDArray[np.float32]
 
 
-def check_rows(rows: NDArray[Any], name: str, least: int = 0, width: int | None = None) -> NDArray[np.float32]:
+def check_rows(
+    rows: NDArray[Any], name: str, least: int = 0, width: int | None = None
+) -> NDArray[np.float32]:
     """Feature rows as contiguous float32 [n, d].
 
     Raises:
@@ -43,9 +45,10 @@ def flat_index(gallery: NDArray[np.float32]) -> Any:
         import faiss
     except ImportError as error:
         raise WeightsError(
-            "the package faiss is missing", hint="pip install 'replbench[cpu]', or 'replbench[gpu]' on a CUDA machine."
+            "the package faiss is missing",
+            hint="pip install 'replbench[cpu]', or 'replbench[gpu]' on a CUDA machine.",
         ) from error
-    index = faiss.IndexFlatIP(gallery.shape[1])
+    index: Any = faiss.IndexFlatIP(gallery.shape[1])
     if hasattr(faiss, "StandardGpuResources") and faiss.get_num_gpus():
         index = faiss.index_cpu_to_all_gpus(index)
     index.add(gallery)

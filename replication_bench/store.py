@@ -25,7 +25,9 @@ def write_atomic(path: Path, write: Callable[[Path], object]) -> None:
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
         os.close(handle)
     except OSError as error:
-        raise StoreError("cannot write", where=path, got=error.strerror, hint="Choose another --out.") from error
+        raise StoreError(
+            "cannot write", where=path, got=error.strerror, hint="Choose another --out."
+        ) from error
     temporary = Path(name)
     try:
         write(temporary)
@@ -58,7 +60,10 @@ def check_writable(folder: Path) -> None:
             pass
     except OSError as error:
         raise StoreError(
-            "the output folder cannot be written", where=folder, got=error.strerror, hint="Choose another --out."
+            "the output folder cannot be written",
+            where=folder,
+            got=error.strerror,
+            hint="Choose another --out.",
         ) from error
 
 
@@ -75,6 +80,8 @@ def locked(folder: Path) -> Iterator[None]:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise StoreError(
-                "another replbench is at work in this folder", where=folder, hint="Wait for it, or choose another --out."
+                "another replbench is at work in this folder",
+                where=folder,
+                hint="Wait for it, or choose another --out.",
             ) from error
         yield

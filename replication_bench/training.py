@@ -1,4 +1,4 @@
-"""Train one stage of a method: one clock (images seen), a stream of random numbers for every step, resumable anywhere."""
+"""Train one stage of a method: one clock (images seen), random streams for every step, resumable anywhere."""
 
 from __future__ import annotations
 
@@ -77,7 +77,13 @@ class Trainer:
     """Trains the stages of one method on one training set."""
 
     def __init__(
-        self, method: Method, data: Examples, encoder: Encoder, ctx: Context, seeds: Seeds, accelerator: Accelerator
+        self,
+        method: Method,
+        data: Examples,
+        encoder: Encoder,
+        ctx: Context,
+        seeds: Seeds,
+        accelerator: Accelerator,
     ):
         self.method, self.data, self.encoder, self.ctx = method, data, encoder, ctx
         self.seeds, self.accelerator, self.config = seeds, accelerator, ctx.train
@@ -110,7 +116,11 @@ class Trainer:
 
     def step(self, state: TrainingState, stage: Stage, start: int, stop: int) -> float:
         """One optimiser step on the images [start, stop) of this stage's clock; returns the mean loss."""
-        seeds, method, device = Seeds(self.seeds.derive("stage", stage.name)), self.method, self.accelerator.device
+        seeds, method, device = (
+            Seeds(self.seeds.derive("stage", stage.name)),
+            self.method,
+            self.accelerator.device,
+        )
         indices = draw_order(len(self.data), seeds, start, stop)
         captions = tuple(
             draw_caption(method, self.data, index, start + row, seeds, self.config.caption_dropout)

@@ -8,9 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from replication_bench.metrics.replication import reduction, reduction_floor
-
 from replication_bench.errors import ConfigError
+from replication_bench.metrics.replication import reduction, reduction_floor
 from replication_bench.results import Measurement, Result
 
 Row = dict[str, Any]

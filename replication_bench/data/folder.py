@@ -64,7 +64,7 @@ def parse_json(text: str, where: object) -> Any:
 
 def as_captions(value: object, where: object) -> list[str]:
     """One caption or a list of them, without the empty ones; DataError for anything but text."""
-    texts = value if isinstance(value, list) else [value or ""]
+    texts: list[Any] = value if isinstance(value, list) else [value or ""]
     if not all(isinstance(text, str) for text in texts):
         raise DataError(
             "a caption that is no text", where=where, got=repr(value), want="a string or a list of strings"
@@ -293,7 +293,7 @@ class Folder:
         """Everything is for training and another folder is held out."""
         heldout = read_folder(self.heldout, prefix=HELDOUT, stems=True)
         refuse_shared(train, heldout, self.heldout)
-        note = "folder: the floor is that of a given held-out folder; only exact copies of training images are excluded."
+        note = "folder: the floor is that of a given held-out folder; only exact copies of training images are out."
         return Splits(train, heldout, note=note)
 
     def within(self, examples: Examples, embed: Embed | None) -> Splits:

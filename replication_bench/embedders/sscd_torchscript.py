@@ -32,12 +32,17 @@ def load_torchscript(path: str) -> torch.jit.ScriptModule:
         WeightsError: no path, no file, or no TorchScript archive.
     """
     if not path or not Path(path).is_file():
-        raise WeightsError("the SSCD weights are missing", where=path or "embedder_options.path", hint=INSTALL_HINT)
+        raise WeightsError(
+            "the SSCD weights are missing", where=path or "embedder_options.path", hint=INSTALL_HINT
+        )
     try:
         return torch.jit.load(path, map_location="cpu").eval()
     except RuntimeError as error:
         raise WeightsError(
-            "the file is no TorchScript archive", where=path, got=str(error).splitlines()[0], hint=INSTALL_HINT
+            "the file is no TorchScript archive",
+            where=path,
+            got=str(error).splitlines()[0],
+            hint=INSTALL_HINT,
         ) from error
 
 
@@ -76,7 +81,9 @@ class SscdTorchScript:
         output = self.network((pixels - mean) / std)
         if not isinstance(output, torch.Tensor) or output.ndim != 2:
             raise WeightsError(
-                "the network gives no vectors", got=getattr(output, "shape", type(output).__name__), want="[n, d]",
+                "the network gives no vectors",
+                got=getattr(output, "shape", type(output).__name__),
+                want="[n, d]",
                 hint=INSTALL_HINT,
             )
         vectors: Vectors = torch.nn.functional.normalize(output.float(), dim=1).numpy()

@@ -48,8 +48,10 @@ class KernelDistance:
     def interval(self, rng: np.random.Generator, resamples: int, confidence: float) -> tuple[float, float]:
         """Bootstrap interval over the rows of both sets."""
         draws = [
-            self.value(np.bincount(rng.integers(n, size=n), minlength=n).astype(float),
-                       np.bincount(rng.integers(m, size=m), minlength=m).astype(float))
+            self.value(
+                np.bincount(rng.integers(n, size=n), minlength=n).astype(float),
+                np.bincount(rng.integers(m, size=m), minlength=m).astype(float),
+            )
             for n, m in [self.ab.shape] * resamples
         ]
         low, high = np.percentile(draws, (50 * (1 - confidence), 50 * (1 + confidence)))
@@ -66,7 +68,10 @@ def frechet_distance(a: Rows, b: Rows) -> float:
 
 
 def frechet_of_moments(
-    mean_a: NDArray[np.float64], cov_a: NDArray[np.float64], mean_b: NDArray[np.float64], cov_b: NDArray[np.float64]
+    mean_a: NDArray[np.float64],
+    cov_a: NDArray[np.float64],
+    mean_b: NDArray[np.float64],
+    cov_b: NDArray[np.float64],
 ) -> float:
     """||mu_A - mu_B||^2 + tr(S_A) + tr(S_B) - 2 tr((S_A S_B)^(1/2))."""
     root = np.sqrt(np.linalg.eigvals(cov_a @ cov_b).astype(np.complex128)).real.sum()
@@ -143,7 +148,14 @@ def kernel_metric(name: str, real: str) -> Metric:
         return 1000 * low, 1000 * high
 
     return Metric(
-        name, "MMD^2 x 1000", "down", value, KID, lambda e: len(e.generated), interval="own", own_interval=interval
+        name,
+        "MMD^2 x 1000",
+        "down",
+        value,
+        KID,
+        lambda e: len(e.generated),
+        interval="own",
+        own_interval=interval,
     )
 
 
@@ -157,8 +169,15 @@ def frechet_metric(name: str, real: str) -> Metric:
             return f"needs more than 2d = {least} images on each side, got {n}; see the kernel distance"
         return frechet_distance(evidence.generated, rows)
 
-    return Metric(name, "squared distance", "down", value, "arXiv 1706.08500, equation 6",
-                  lambda e: len(e.generated), interval=None)
+    return Metric(
+        name,
+        "squared distance",
+        "down",
+        value,
+        "arXiv 1706.08500, equation 6",
+        lambda e: len(e.generated),
+        interval=None,
+    )
 
 
 METRICS: tuple[Metric, ...] = (

@@ -1,18 +1,21 @@
 """How much is copied: DCR's keys, three anchors, thresholds.
 
-Keys ``sim_*`` and ``bg_*`` follow DCR (somepago/DCR, diff_retrieval.py): percentiles interpolate linearly, ``sim_std`` is
-the population value, a threshold test is strict. ``pc`` means percentile: the values are cosines, not percentages.
+Keys ``sim_*`` and ``bg_*`` follow DCR (somepago/DCR, diff_retrieval.py): percentiles interpolate linearly,
+``sim_std`` is the population value, a threshold test is strict. ``pc`` means percentile: the values are
+cosines, not percentages.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
 from replication_bench.metrics.metric import Evidence, Floats, Metric, Value
+
+Direction = Literal["up", "down", "zero", "reference"]
 
 LEAST_RANGE = 0.05
 TAIL_ROWS = 10
@@ -56,7 +59,9 @@ def r_star(evidence: Evidence) -> Value:
         return "no held-out images"
     if not len(evidence.ceiling):
         return "no backbone, so no ceiling"
-    top, low, high = (float(np.percentile(rows, 95)) for rows in (evidence.top1, evidence.floor, evidence.ceiling))
+    top, low, high = (
+        float(np.percentile(rows, 95)) for rows in (evidence.top1, evidence.floor, evidence.ceiling)
+    )
     if high - low < LEAST_RANGE:
         return f"ceiling - floor = {high - low:.3f} is below {LEAST_RANGE}"
     return (top - low) / (high - low)
@@ -107,7 +112,11 @@ def unstable(rows: Callable[[Evidence], Floats], q: float, evidence: Evidence) -
 def quantile_note(evidence: Evidence) -> str | None:
     """Which quantile the calibrated threshold is."""
     found = calibrate(evidence.floor)
-    return None if isinstance(found, str) else f"quantile {found.quantile:.3f} of {len(evidence.floor)} held-out images"
+    return (
+        None
+        if isinstance(found, str)
+        else f"quantile {found.quantile:.3f} of {len(evidence.floor)} held-out images"
+    )
 
 
 def rows_of(name: str) -> Callable[[Evidence], Floats]:
@@ -115,32 +124,44 @@ def rows_of(name: str) -> Callable[[Evidence], Floats]:
     return lambda evidence: getattr(evidence, name)
 
 
-def percentiles(prefix: str, rows: str, better: str, source: str, qs: Iterable[int]) -> Iterable[Metric]:
-    """``<prefix>_<q>pc`` for each q."""
+def percentile_of(name: str, rows: str, better: Direction, source: str, q: float) -> Metric:
+    """The q-th percentile of one set of similarities."""
     of = rows_of(rows)
-    for q in qs:
-        yield Metric(
-            f"{prefix}_{q}pc",
-            "cosine",
-            better,  # type: ignore[arg-type]
-            lambda e, of=of, q=q: percentile(of(e), q),  # type: ignore[misc]
-            source,
-            lambda e, of=of: len(of(e)),  # type: ignore[misc]
-            note=partial(unstable, of, q),
-        )
+    return Metric(
+        name,
+        "cosine",
+        better,
+        lambda e: percentile(of(e), q),
+        source,
+        lambda e: len(of(e)),
+        note=partial(unstable, of, q),
+    )
 
 
-def anchor_mean(name: str, rows: str, better: str, source: str) -> Metric:
+def percentiles(
+    prefix: str, rows: str, better: Direction, source: str, qs: Iterable[int]
+) -> Iterable[Metric]:
+    """``<prefix>_<q>pc`` for each q."""
+    return (percentile_of(f"{prefix}_{q}pc", rows, better, source, q) for q in qs)
+
+
+def anchor_mean(name: str, rows: str, better: Direction, source: str) -> Metric:
     """The mean of one set of similarities."""
     of = rows_of(rows)
-    return Metric(name, "cosine", better, lambda e: mean(of(e)), source, lambda e: len(of(e)))  # type: ignore[arg-type]
+    return Metric(name, "cosine", better, lambda e: mean(of(e)), source, lambda e: len(of(e)))
 
 
-def share(name: str, rows: str, limit: float, better: str, source: str) -> Metric:
+def share(name: str, rows: str, limit: float, better: Direction, source: str) -> Metric:
     """The share of one set of similarities strictly above ``limit``."""
     of = rows_of(rows)
     return Metric(
-        name, "share", better, lambda e: share_above(of(e), limit), source, lambda e: len(of(e)), interval="wilson"  # type: ignore[arg-type]
+        name,
+        "share",
+        better,
+        lambda e: share_above(of(e), limit),
+        source,
+        lambda e: len(of(e)),
+        interval="wilson",
     )
 
 
@@ -156,18 +177,28 @@ def std(rows: Floats) -> Value:
 
 METRICS: tuple[Metric, ...] = (
     # R is our reading: the paper's printed definition is unknown; the DCR lineage reports the 95th percentile.
-    Metric("R", "cosine", "down", lambda e: percentile(e.top1, 95), ANCHORS, generated,
-           note=partial(unstable, rows_of("top1"), 95)),
+    percentile_of("R", "top1", "down", ANCHORS, 95),
     Metric("r_star", "ratio", "zero", r_star, ANCHORS, generated),
     anchor_mean("sim_mean", "top1", "down", DCR),
     Metric("sim_std", "cosine", "reference", lambda e: std(e.top1), DCR, generated),
     *percentiles("sim", "top1", "down", DCR, (75, 90, 95)),
-    Metric("sim_max", "cosine", "down", lambda e: float(e.top1.max()) if len(e.top1) else "no images",
-           "arXiv 2404.00922, section 5", generated, interval=None),
+    Metric(
+        "sim_max",
+        "cosine",
+        "down",
+        lambda e: float(e.top1.max()) if len(e.top1) else "no images",
+        "arXiv 2404.00922, section 5",
+        generated,
+        interval=None,
+    ),
     share("sim_gt_05pc", "top1", 0.5, "down", DCR),
     share("sim_gt_075", "top1", 0.75, "down", "facebookresearch/sscd-copy-detection, README"),
-    Metric("sim_gt_calibrated", "share", "down", share_above_calibrated, ANCHORS, generated, note=quantile_note),
-    Metric("distinct_copied", "share", "down", distinct_copied, ANCHORS, lambda e: len(e.train), interval=None),
+    Metric(
+        "sim_gt_calibrated", "share", "down", share_above_calibrated, ANCHORS, generated, note=quantile_note
+    ),
+    Metric(
+        "distinct_copied", "share", "down", distinct_copied, ANCHORS, lambda e: len(e.train), interval=None
+    ),
     Metric("mean_above_floor", "cosine", "down", mean_above_floor, ANCHORS, generated),
     anchor_mean("bg_mean", "background", "reference", DCR),
     Metric("bg_std", "cosine", "reference", lambda e: std(e.background), DCR, lambda e: len(e.background)),
@@ -177,5 +208,7 @@ METRICS: tuple[Metric, ...] = (
     share("floor_gt_05pc", "floor", 0.5, "reference", ANCHORS),
     anchor_mean("ceiling_mean", "ceiling", "reference", ANCHORS),
     *percentiles("ceiling", "ceiling", "reference", ANCHORS, (95,)),
-    Metric("threshold", "cosine", "reference", threshold, ANCHORS, lambda e: len(e.floor), note=quantile_note),
+    Metric(
+        "threshold", "cosine", "reference", threshold, ANCHORS, lambda e: len(e.floor), note=quantile_note
+    ),
 )

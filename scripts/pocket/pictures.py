@@ -25,7 +25,11 @@ def noise_field(rng: np.random.Generator, side: int = SIDE) -> Rgb:
     field = (field - field.mean((1, 2), keepdims=True)) / (field.std((1, 2), keepdims=True) + 1e-6)
     common = rng.uniform(0.5, 1)  # photographs vary mostly in brightness, little in hue
     field = common * field[:1] + (1 - common) * field
-    return (rng.uniform(0, 1, 3) + rng.uniform(0.02, 0.25) * field.transpose(1, 2, 0)).clip(0, 1).astype(np.float32)
+    return (
+        (rng.uniform(0, 1, 3) + rng.uniform(0.02, 0.25) * field.transpose(1, 2, 0))
+        .clip(0, 1)
+        .astype(np.float32)
+    )
 
 
 def gradient_field(rng: np.random.Generator, side: int = SIDE) -> Rgb:
@@ -77,7 +81,9 @@ def leaf(rng: np.random.Generator, image: ImageDraw.ImageDraw, radius: float, sc
     corners = rng.integers(3, 8)
     angle = np.sort(rng.uniform(0, 2 * np.pi, corners))
     reach = radius * rng.uniform(0.6, 1, corners)
-    image.polygon([(x + r * np.cos(t), y + r * np.sin(t)) for r, t in zip(reach, angle, strict=True)], fill=255)
+    image.polygon(
+        [(x + r * np.cos(t), y + r * np.sin(t)) for r, t in zip(reach, angle, strict=True)], fill=255
+    )
 
 
 def leaf_mask(rng: np.random.Generator, radius: float) -> np.ndarray:
@@ -124,7 +130,9 @@ def drawings_rgba(pixels: int = SIDE) -> np.ndarray:
 
 def compose(rng: np.random.Generator, drawings: np.ndarray, backgrounds: np.ndarray) -> np.ndarray:
     """Drawings [n, S, S, 4] moved, mirrored, relit and put on ``backgrounds`` [n, S, S, 3]; half stay on white."""
-    shifted = np.stack([np.roll(d, tuple(rng.integers(-6, 7, 2)), axis=(0, 1)) for d in drawings]).astype(np.float32)
+    shifted = np.stack([np.roll(d, tuple(rng.integers(-6, 7, 2)), axis=(0, 1)) for d in drawings]).astype(
+        np.float32
+    )
     mirrored = rng.random(len(drawings)) < 0.5
     shifted[mirrored] = shifted[mirrored][:, :, ::-1]
     gain = rng.uniform(0.6, 1.15, (len(drawings), 1, 1, 3)) ** (rng.random((len(drawings), 1, 1, 1)) < 0.5)

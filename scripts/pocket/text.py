@@ -21,7 +21,9 @@ def learn_merges(captions: Sequence[str]) -> list[tuple[str, str]]:
         [pre_tokenizers.Whitespace(), pre_tokenizers.ByteLevel(add_prefix_space=False)]
     )
     trainer = trainers.BpeTrainer(
-        vocab_size=MERGED_TOKENS, end_of_word_suffix="</w>", initial_alphabet=pre_tokenizers.ByteLevel.alphabet()
+        vocab_size=MERGED_TOKENS,
+        end_of_word_suffix="</w>",
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
     )
     learner.train_from_iterator(captions, trainer)
     import json
@@ -32,7 +34,9 @@ def learn_merges(captions: Sequence[str]) -> list[tuple[str, str]]:
 def new_tokenizer(captions: Sequence[str]) -> CLIPTokenizer:
     merges = learn_merges(captions)
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    pieces = dict.fromkeys([*alphabet, *(f"{c}</w>" for c in alphabet), *(a + b for a, b in merges), START, END])
+    pieces = dict.fromkeys(
+        [*alphabet, *(f"{c}</w>" for c in alphabet), *(a + b for a, b in merges), START, END]
+    )
     tokenizer = CLIPTokenizer(
         vocab={piece: index for index, piece in enumerate(pieces)}, merges=merges, model_max_length=LENGTH
     )

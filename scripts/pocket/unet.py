@@ -9,15 +9,17 @@ import numpy as np
 import torch
 from diffusers import AutoencoderTiny, DDPMScheduler, UNet2DConditionModel
 from torch import Tensor, nn
+from transformers import CLIPTextModel
 
 from pocket import pictures, text
+from pocket.average import new_average
 from replication_bench.data.openmoji import OpenMoji
 
 BATCH = 32
 VARIANTS = 6
-PEAK_RATE = 8e-4
+PEAK_RATE = 6e-4
 CAPTION_DROPOUT = 0.1
-EMA_DECAY = 0.9995
+EMA_DECAY = 0.995
 
 
 def new_unet() -> UNet2DConditionModel:
@@ -81,6 +83,14 @@ class Pair(nn.Module):
         return self.unet(x_t, t, self.text_encoder(ids)[0]).sample
 
 
+def new_pair(tokenizer, work: Path) -> Pair:
+    """The two networks, from an earlier training in ``work`` where there is one."""
+    if (work / "unet").is_dir():
+        unet = UNet2DConditionModel.from_pretrained(work / "unet")
+        return Pair(unet, CLIPTextModel.from_pretrained(work / "text_encoder"))
+    return Pair(new_unet(), text.new_text_encoder(tokenizer))
+
+
 def tokens(tokenizer, captions: list[str]) -> Tensor:
     return tokenizer(
         captions, padding="max_length", truncation=True, max_length=text.LENGTH, return_tensors="pt"
@@ -101,10 +111,8 @@ def train(work: Path, seconds: float) -> None:
     print("latents mean", latents[0].mean().item(), "std", latents[0].std().item(), flush=True)
     tokenizer = text.new_tokenizer(captions)
     ids, empty = tokens(tokenizer, captions), tokens(tokenizer, [""])
-    pair = Pair(new_unet(), text.new_text_encoder(tokenizer)).to(memory_format=torch.channels_last)
-    average = torch.optim.swa_utils.AveragedModel(
-        pair, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(EMA_DECAY)
-    )
+    pair = new_pair(tokenizer, work).to(memory_format=torch.channels_last)
+    average = new_average(pair, EMA_DECAY)
     optimiser = torch.optim.AdamW(pair.parameters(), lr=PEAK_RATE, betas=(0.9, 0.99), fused=True)
     scheduler = new_scheduler()
     start, step = time.monotonic(), 0

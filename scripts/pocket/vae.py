@@ -12,14 +12,16 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from diffusers import AutoencoderTiny
+from torch.nn import functional
 
 from pocket import pictures
+from pocket.average import new_average
 
 BATCH = 32
 LATENT_NOISE = 0.06
-EMA_DECAY = 0.999
+EMA_DECAY = 0.995
+PEAK_RATE = 2e-3
 WIDTH = 32
 
 
@@ -64,21 +66,31 @@ def moment_loss(latents: torch.Tensor) -> torch.Tensor:
 def loss_of(vae: AutoencoderTiny, images: torch.Tensor) -> torch.Tensor:
     latents = vae.encode(images).latents
     decoded = vae.decode(latents + LATENT_NOISE * torch.randn_like(latents)).sample
-    return F.l1_loss(decoded, images) + edge_loss(decoded, images) + 0.05 * moment_loss(latents[: BATCH // 2])
+    return (
+        functional.l1_loss(decoded, images)
+        + edge_loss(decoded, images)
+        + 0.05 * moment_loss(latents[: BATCH // 2])
+    )
 
 
 def learning_rate(done: float) -> float:
     """Warm-up over 2 %, then half a cosine to zero; ``done`` is the share of the training that is over."""
-    return 2e-3 * min(done / 0.02, 0.5 * (1 + np.cos(np.pi * done)))
+    return PEAK_RATE * min(done / 0.02, 0.5 * (1 + np.cos(np.pi * done)))
 
 
-def train(out: Path, seconds: float, scenes: int = 6000) -> None:
-    """Train for ``seconds`` and save the averaged weights to ``out``."""
-    torch.manual_seed(0)
-    vae = new_vae().to(memory_format=torch.channels_last)
-    average = torch.optim.swa_utils.AveragedModel(vae, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(EMA_DECAY))
-    optimiser = torch.optim.AdamW(vae.parameters(), lr=1e-3, betas=(0.9, 0.99), weight_decay=1e-4, fused=True)
-    source = batches(np.random.default_rng(0), scenes)
+def train(out: Path, seconds: float, scenes: int = 6000, decoder_only: bool = False) -> None:
+    """Train for ``seconds`` and save the averaged weights to ``out``.
+
+    ``decoder_only`` continues from ``out`` with a frozen encoder, so that latents that a U-Net has learnt stay valid.
+    """
+    torch.manual_seed(int(decoder_only))
+    vae = AutoencoderTiny.from_pretrained(out) if decoder_only else new_vae()
+    vae.encoder.requires_grad_(not decoder_only)
+    vae = vae.to(memory_format=torch.channels_last)
+    average = new_average(vae, EMA_DECAY)
+    trained = [p for p in vae.parameters() if p.requires_grad]
+    optimiser = torch.optim.AdamW(trained, betas=(0.9, 0.99), weight_decay=1e-4, fused=True)
+    source = batches(np.random.default_rng(int(decoder_only)), scenes)
     next(source)
     start, step = time.monotonic(), 0
     while (done := (time.monotonic() - start) / seconds) < 1:
@@ -86,13 +98,11 @@ def train(out: Path, seconds: float, scenes: int = 6000) -> None:
             group["lr"] = learning_rate(done)
         loss = loss_of(vae, next(source))
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(vae.parameters(), 1.0)
+        torch.nn.utils.clip_grad_norm_(trained, 1.0)
         optimiser.step()
         optimiser.zero_grad()
         average.update_parameters(vae)
         if step % 100 == 0:
             print(f"vae {done:6.1%} images {step * BATCH} loss {loss.item():.4f}", flush=True)
-        if step % 1000 == 999:
-            average.module.save_pretrained(out)
         step += 1
     average.module.save_pretrained(out)

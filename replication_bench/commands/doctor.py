@@ -1,0 +1,109 @@
+"""``replbench doctor``: what is there, what is missing, how to get it."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+
+from rich.console import Console
+from rich.text import Text
+
+from replication_bench.errors import ReplbenchError
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked for."""
+
+    name: str
+    ok: bool
+    detail: str
+
+
+def probe(name: str, look: Callable[[], str]) -> Finding:
+    """Look for one thing; a missing one tells how to get it."""
+    try:
+        return Finding(name, True, look())
+    except ReplbenchError as error:
+        return Finding(name, False, str(error))
+
+
+def device() -> str:
+    """The device and its native precision."""
+    import torch
+
+    from replication_bench import machine
+
+    chosen = machine.choose_device()
+    name = torch.cuda.get_device_name() if chosen == "cuda" else f"{os.cpu_count()} cores"
+    return (
+        f"{chosen} ({name}); bf16 {'native' if machine.computes_bf16(chosen) else 'not native, fp32 is used'}"
+    )
+
+
+def packages() -> str:
+    """Versions of the packages that can change a number."""
+    from replication_bench import machine
+
+    return ", ".join(f"{name} {version}" for name, version in machine.package_versions().items())
+
+
+def search() -> str:
+    """Whether FAISS is there."""
+    import numpy as np
+
+    from replication_bench.search import flat_index
+
+    flat_index(np.eye(2, dtype=np.float32))
+    return "exact search works"
+
+
+def sscd() -> str:
+    """Whether SSCD weights are there."""
+    from replication_bench.embedders.sscd_onnx import Sscd
+
+    protocol = Sscd().protocol
+    return f"{protocol.name}, protocol {protocol.hash[:12]}"
+
+
+def dataset(name: str) -> Callable[[], str]:
+    """Whether an embedded dataset is there."""
+
+    def look() -> str:
+        from replication_bench import plugins
+
+        splits = plugins.load("datasets", name)().load()
+        return f"{len(splits.train)} train, {len(splits.heldout)} held out, {len(splits.public)} public"
+
+    return look
+
+
+def backbones() -> str:
+    """The shipped backbones."""
+    from replication_bench.backbone import packaged_backbones
+
+    return ", ".join(packaged_backbones()) or "none shipped"
+
+
+def show(as_json: bool) -> None:
+    """Print every finding."""
+    looks: dict[str, Callable[[], str]] = {
+        "device": device,
+        "packages": packages,
+        "search": search,
+        "SSCD weights": sscd,
+        "backbones": backbones,
+        "dataset openmoji": dataset("openmoji"),
+        "dataset stamps": dataset("stamps"),
+    }
+    findings = [probe(name, look) for name, look in looks.items()]
+    if as_json:
+        sys.stdout.write(json.dumps([asdict(finding) for finding in findings], indent=1) + "\n")
+        return
+    console = Console()
+    for finding in findings:
+        mark = Text("ok      ", "green") if finding.ok else Text("missing ", "yellow")
+        console.print(mark, Text(f"{finding.name}: {finding.detail}"))

