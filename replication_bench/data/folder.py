@@ -34,10 +34,7 @@ from replication_bench.errors import ConfigError, DataError
 
 HELDOUT = "heldout/"
 COLUMNS = ("text", "caption", "prompt")
-FORMS = (
-    "metadata.jsonl or metadata.csv with file_name and text, <name>.txt beside each image, or one JSON file "
-    "{image: [captions]}"
-)
+FORMS = "metadata.jsonl or .csv (file_name, text), <name>.txt beside each, or one .json {image: [captions]}"
 
 Captions = dict[str, tuple[str, ...]]  # by relative path of the image
 Entry = tuple[str, list[str]]  # an image as its caption file names it, and its captions
@@ -49,9 +46,7 @@ def read_text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise DataError(
-            "the caption file cannot be read", where=path, got=error, want="UTF-8 text"
-        ) from error
+        raise DataError("the caption file cannot be read", where=path, got=error, want="UTF-8") from error
 
 
 def parse_json(text: str, where: object) -> Any:
@@ -66,17 +61,18 @@ def as_captions(value: object, where: object) -> list[str]:
     """One caption or a list of them, without the empty ones; DataError for anything but text."""
     texts: list[Any] = value if isinstance(value, list) else [value or ""]
     if not all(isinstance(text, str) for text in texts):
-        raise DataError(
-            "a caption that is no text", where=where, got=repr(value), want="a string or a list of strings"
-        )
+        raise DataError("a caption that is no text", where=where, got=repr(value), want="strings")
     return [text.strip() for text in texts if text.strip()]
 
 
 def metadata_rows(path: Path) -> Iterator[Any]:
-    """The rows of a ``.csv`` or ``.jsonl`` file."""
+    """The rows of a ``.csv`` or ``.jsonl`` file; DataError if it has another form."""
     text = read_text(path)
     if path.suffix == ".csv":
-        yield from csv.DictReader(io.StringIO(text, newline=""))
+        try:
+            yield from csv.DictReader(io.StringIO(text, newline=""))
+        except csv.Error as error:
+            raise DataError("captions that are not CSV", where=path, got=error) from error
     else:
         # splitlines() would also split at separators that JSON allows inside strings
         lines = ((number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip())
@@ -104,9 +100,8 @@ def json_entries(path: Path) -> Iterator[Entry]:
     """The entries of a DCR caption file; DataError if it is no object of captions by image."""
     entries = parse_json(read_text(path), path)
     if not isinstance(entries, dict):
-        raise DataError(
-            "not a caption file", where=path, got=f"a {type(entries).__name__}", want="{image: [captions]}"
-        )
+        got = f"a {type(entries).__name__}"
+        raise DataError("not a caption file", where=path, got=got, want="{image: [captions]}")
     yield from ((image, as_captions(value, f"{path} key {image}")) for image, value in entries.items())
 
 
@@ -235,9 +230,7 @@ def refuse_shared(train: Examples, heldout: Examples, where: str) -> None:
     if shared := [example for example in heldout if example.sha256 in known]:
         first = f"{shared[0].id.removeprefix(HELDOUT)} = {known[shared[0].sha256]}"
         got = f"{len(shared)} shared, first {first}"
-        raise DataError(
-            "held-out images that are training images", where=where, got=got, want="no shared image"
-        )
+        raise DataError("held-out images that are training images", where=where, got=got, want="none shared")
 
 
 @dataclass(frozen=True)
@@ -263,9 +256,8 @@ class Folder:
 
     def __post_init__(self) -> None:
         if not 0 < self.heldout_share < 1:
-            raise ConfigError(
-                "no such share", where="heldout_share", got=self.heldout_share, want="between 0 and 1"
-            )
+            got = self.heldout_share
+            raise ConfigError("no such share", where="heldout_share", got=got, want="between 0 and 1")
         if not -1 <= self.duplicate_threshold <= 1:
             got = self.duplicate_threshold
             raise ConfigError("no such similarity", where="duplicate_threshold", got=got, want="-1 to 1")
@@ -284,9 +276,7 @@ class Folder:
         splits = self.beside(examples) if self.heldout else self.within(examples, embed)
         if len(splits.train) < 2:
             got = f"{len(splits.train)} of {len(examples)} images, {len(splits.heldout)} held out"
-            raise DataError(
-                "too few training images", where=self.path, got=got, want="two or more unlike images"
-            )
+            raise DataError("too few training images", where=self.path, got=got, want="two or more")
         return splits
 
     def beside(self, train: Examples) -> Splits:

