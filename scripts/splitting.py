@@ -59,7 +59,7 @@ def write_split(
         "splits": {
             "train": shuffled[:train],
             "heldout": shuffled[train:],
-            "left_out": [ids[i] for i in np.flatnonzero(left_out)],
+            "left_out": [ids[i] for i in np.flatnonzero(left_out).tolist()],
         },
     }
     (DATA / f"{name}_split.json").write_text(json.dumps(split, indent=1) + "\n", encoding="utf-8")
