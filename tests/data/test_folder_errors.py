@@ -49,7 +49,7 @@ def test_images_without_captions(tmp_path: Path) -> None:
 
 def test_two_json_files_are_no_captions(tmp_path: Path) -> None:
     for name in ("a.json", "b.json"):
-        entries = {image: "a caption" for image in ("1.png", "2.png", "10.png")}
+        entries = dict.fromkeys(("1.png", "2.png", "10.png"), "a caption")
         (filled(tmp_path) / name).write_text(json.dumps(entries), encoding="utf-8")
     assert "images without captions" in refusal(Folder(str(tmp_path)))
 
