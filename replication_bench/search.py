@@ -33,10 +33,25 @@ def check_rows(
         raise DataError(f"{name} rows have another width", got=f"{rows.shape[1]} features", want=f"{width}")
     if len(rows) < least:
         raise DataError(f"too few {name} rows", got=len(rows), want=f"at least {least}")
+    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinity and is told below
+        rows = np.ascontiguousarray(rows, dtype=np.float32)
     bad = np.flatnonzero(~np.isfinite(rows).all(axis=1))
     if len(bad):
         raise DataError(f"{name} rows hold NaN or infinity", got=f"{len(bad)} such rows, first {bad[0]}")
-    return np.ascontiguousarray(rows, dtype=np.float32)
+    return rows
+
+
+def check_excluded(exclude: NDArray[np.int64] | None, queries: int) -> None:
+    """Refuse ``exclude`` unless it names one gallery row a query.
+
+    Raises:
+        DataError: another shape, or not integers.
+    """
+    if exclude is None:
+        return
+    if exclude.shape != (queries,) or not np.issubdtype(exclude.dtype, np.integer):
+        got = f"{exclude.dtype} {list(exclude.shape)}"
+        raise DataError("exclude must name one gallery row a query", got=got, want=f"int64 [{queries}]")
 
 
 def flat_index(gallery: NDArray[np.float32]) -> Any:
@@ -79,16 +94,20 @@ def nearest(
     Args:
         queries: float [n, d], unit rows for cosine similarity.
         gallery: float [m, d].
-        k: neighbours a query, at most m (m - 1 with ``exclude``).
+        k: neighbours a query, at least 1 and at most m (m - 1 with ``exclude``).
         exclude: int64 [n]; the gallery row that query i must not match. Self is excluded by id because with
             duplicates in the gallery the first neighbour need not be the row itself.
 
     Raises:
-        DataError: shapes that do not fit, too few gallery rows, rows that are not finite.
+        DataError: shapes that do not fit, too few gallery rows, rows that are not finite, k below 1.
+        WeightsError: FAISS is not installed.
     """
+    if k < 1:
+        raise DataError("too few neighbours asked for", got=k, want="at least 1")
     extra = 0 if exclude is None else 1
     gallery = check_rows(gallery, "gallery", least=k + extra)
     queries = check_rows(queries, "query", width=gallery.shape[1])
+    check_excluded(exclude, len(queries))
     index = flat_index(gallery)
     blocks = []
     for start in range(0, len(queries), BLOCK):

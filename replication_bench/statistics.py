@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from statistics import NormalDist
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from replication_bench.metrics.metric import Evidence, Metric
 from replication_bench.results import Measurement
-from replication_bench.seeds import Seeds
+
+if TYPE_CHECKING:  # seeds needs torch; reports read metrics without it
+    from replication_bench.seeds import Seeds
 
 Interval = tuple[float, float]
 

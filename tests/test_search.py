@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from replication_bench.errors import DataError
+from replication_bench.errors import DataError, WeightsError
 from replication_bench.search import nearest
 
 
@@ -55,3 +59,49 @@ def test_blocks_do_not_change_the_answer(rows: np.ndarray, monkeypatch: pytest.M
 def test_bad_rows_are_one_line(queries: np.ndarray, gallery: np.ndarray, k: int, words: str) -> None:
     with pytest.raises(DataError, match=words):
         nearest(queries, gallery, k)
+
+
+@pytest.mark.parametrize("exclude", [np.arange(3), np.arange(4.0), np.zeros((4, 1), dtype=int)])
+def test_exclude_names_one_row_a_query(exclude: np.ndarray) -> None:
+    rows = np.eye(4, dtype=np.float32)
+    with pytest.raises(DataError, match=r"want int64 \[4\]"):
+        nearest(rows, rows, exclude=exclude)
+
+
+def test_exclude_needs_one_more_gallery_row(rows: np.ndarray) -> None:
+    with pytest.raises(DataError, match="at least 2"):
+        nearest(rows[:1], rows[:1], exclude=np.zeros(1, dtype=int))
+    with pytest.raises(DataError, match="at least 1"):
+        nearest(rows, rows, 0)
+
+
+def test_what_float32_cannot_hold_is_told() -> None:
+    with pytest.raises(DataError, match="infinity"):
+        nearest(np.full((1, 3), 1e300), np.eye(3))
+
+
+@pytest.mark.parametrize(("queries", "copies", "k"), [(1, 9, 1), (40, 9, 2), (40, 40, 3)])
+def test_many_equal_rows_still_go_to_the_lowest_ids(queries: int, copies: int, k: int) -> None:
+    rng = np.random.default_rng(0)
+    gallery = unit(rng.standard_normal((1001, 37)))
+    same = np.sort(rng.choice(len(gallery), copies, replace=False))
+    gallery[same] = gallery[same[0]]
+    found = nearest(np.repeat(gallery[same[:1]], queries, axis=0), gallery, k)
+    assert (found.ids == same[:k]).all()
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1))
+def test_order_of_the_gallery_changes_ids_only(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    queries, gallery = unit(rng.standard_normal((5, 6))), unit(rng.standard_normal((12, 6)))
+    order = rng.permutation(len(gallery))
+    straight, shuffled = nearest(queries, gallery, 3), nearest(queries, gallery[order], 3)
+    np.testing.assert_allclose(shuffled.similarity, straight.similarity, atol=1e-6)
+    np.testing.assert_array_equal(order[shuffled.ids], straight.ids)
+
+
+def test_missing_faiss_names_both_extras(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "faiss", None)
+    with pytest.raises(WeightsError, match=r"replbench\[cpu\].*replbench\[gpu\]"):
+        nearest(np.eye(3), np.eye(3))

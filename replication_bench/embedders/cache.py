@@ -14,7 +14,7 @@ from replication_bench.embedders.protocol import Embedder, Vectors
 from replication_bench.store import write_atomic
 
 CHUNK = 64
-VERSION = 1
+VERSION = 2
 
 
 def embed(
@@ -40,20 +40,25 @@ def address(embedder: Embedder, contents: Sequence[str]) -> str:
 
 
 def read_vectors(path: Path, rows: int, dim: int) -> Vectors | None:
-    """Cached vectors; None where the file is missing, broken or of another shape."""
+    """Cached vectors; None where the file is missing, damaged (the archive's CRC-32 fails) or of another shape."""
+    if not path.is_file():
+        return None
     try:
-        vectors: Vectors = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError):
+        with np.load(path, allow_pickle=False) as archive:
+            vectors: Vectors = archive["vectors"]
+    except (
+        Exception
+    ):  # a damaged file can fail anywhere in the readers of zip and NumPy; computing again is right
         return None
     return vectors if vectors.shape == (rows, dim) and vectors.dtype == np.float32 else None
 
 
 def write_vectors(path: Path, vectors: Vectors) -> None:
-    """Write a .npy file atomically."""
+    """Write an .npz file atomically: unlike .npy it carries a checksum."""
 
     def save(temporary: Path) -> None:
         with temporary.open("wb") as handle:
-            np.save(handle, vectors)
+            np.savez(handle, vectors=vectors)
 
     write_atomic(path, save)
 
@@ -74,7 +79,7 @@ def embed_cached(
         folder: the cache.
         progress: called with the number of images done.
     """
-    path = folder / "vectors" / f"{address(embedder, contents)}.npy"
+    path = folder / "vectors" / f"{address(embedder, contents)}.npz"
     vectors = read_vectors(path, len(contents), embedder.dim)
     if vectors is None:
         vectors = embed(embedder, load, len(contents), progress)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -46,46 +47,64 @@ def load_torchscript(path: str) -> torch.jit.ScriptModule:
         ) from error
 
 
+@contextmanager
+def torch_threads(count: int | None) -> Iterator[None]:
+    """Limit torch to ``count`` threads; the setting is the whole process's, so it is put back."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 class SscdTorchScript:
     """An official SSCD file under one of the published protocols.
 
     Args:
         path: ``sscd_disc_mixup.torchscript.pt`` or a sibling.
         preset: a protocol of ``PRESETS`` (arXiv 2202.10261 README, MemBench, DCR).
+        threads: torch's threads while this embedder computes; None leaves them as they are.
 
     Raises:
-        WeightsError: see ``load_torchscript``.
+        WeightsError: see ``load_torchscript`` and ``forward``.
         ConfigError: unknown preset.
     """
 
     name = "sscd-torchscript"
 
-    def __init__(self, path: str = "", preset: str = "sscd-official-288"):
+    def __init__(self, path: str = "", preset: str = "sscd-official-288", threads: int | None = None):
         if preset not in PRESETS:
             raise ConfigError(f"unknown SSCD protocol '{preset}'", hint=did_you_mean(preset, PRESETS))
+        self.threads = threads
         self.network = load_torchscript(path)
         settings = {"mean": IMAGENET_MEAN, "std": IMAGENET_STD, "dtype": "float32", **PRESETS[preset]}
         digest = hashlib.sha256(Path(path).read_bytes()).hexdigest()
         self.protocol = ImageProtocol(name=preset, weights_sha256=digest, **settings)
-        self.dim = self.forward([np.zeros((64, 64, 3), dtype=np.uint8)]).shape[1]
+        side = self.protocol.crop or self.protocol.pixels
+        self.dim = self.forward([np.zeros((side, side, 3), dtype=np.uint8)]).shape[1]
 
     @torch.no_grad()
     def forward(self, arrays: Sequence[np.ndarray]) -> Vectors:
-        """Unit vectors of prepared images of one shape.
+        """Unit vectors float32 [n, dim] of prepared images uint8 [H, W, 3] of one shape.
 
         Raises:
-            WeightsError: the network does not give one vector an image.
+            WeightsError: the network does not take images, or does not give one finite vector an image.
         """
         pixels = torch.from_numpy(np.stack(arrays)).permute(0, 3, 1, 2).float() / 255
         mean, std = (torch.tensor(v).view(1, 3, 1, 1) for v in (self.protocol.mean, self.protocol.std))
-        output = self.network((pixels - mean) / std)
-        if not isinstance(output, torch.Tensor) or output.ndim != 2:
-            raise WeightsError(
-                "the network gives no vectors",
-                got=getattr(output, "shape", type(output).__name__),
-                want="[n, d]",
-                hint=INSTALL_HINT,
-            )
+        try:
+            with torch_threads(self.threads):
+                output = self.network((pixels - mean) / std)
+        except RuntimeError as error:
+            last = str(error).strip().splitlines()[-1]
+            raise WeightsError("the network takes no images", got=last, hint=INSTALL_HINT) from error
+        if not isinstance(output, torch.Tensor) or output.ndim != 2 or len(output) != len(arrays):
+            got = list(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
+            want = f"[{len(arrays)}, d]"
+            raise WeightsError("the network gives no vectors", got=got, want=want, hint=INSTALL_HINT)
+        if not output.isfinite().all():
+            raise WeightsError("the network gives NaN or infinity", hint=INSTALL_HINT)
         vectors: Vectors = torch.nn.functional.normalize(output.float(), dim=1).numpy()
         return vectors
 

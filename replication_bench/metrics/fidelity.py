@@ -2,17 +2,22 @@
 
 Names say ``kd`` and ``fd``, never KID or FID: those words mean Inception features. The pure functions take raw feature
 rows [n, d]; the metrics call them on the embedder's unit vectors scaled by sqrt(d), so that the kernel sees features of
-unit variance, as KID's does.
+unit variance, as KID's does. Everything of n x m is computed in blocks of rows, so that ten thousand rows fit.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 
+from replication_bench.errors import DataError
 from replication_bench.metrics.metric import Evidence, Metric, Value
 
 Rows = NDArray[np.floating]
+BLOCK = 1024
+NEIGHBOURS = 5
 KID = "arXiv 1801.01401, equation 4, in the embedder's space"
 
 
@@ -25,11 +30,20 @@ def polynomial_kernel(a: Rows, b: Rows) -> NDArray[np.float64]:
 def weighted_within(kernel: NDArray[np.float64], weights: NDArray[np.float64]) -> float:
     """Mean of the kernel over ordered pairs of different rows, rows counted ``weights`` times.
 
-    A pair of a row with its own copy is dropped: its distance of 0 would bias a bootstrap draw.
+    A pair of a row with its own copy is dropped: its distance of 0 would bias a bootstrap draw. ``weights`` must
+    count at least two different rows.
     """
     own = float((weights**2 * np.diag(kernel)).sum())
     pairs = weights.sum() ** 2 - (weights**2).sum()
     return (float(weights @ kernel @ weights) - own) / pairs
+
+
+def draw_weights(n: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    """How often each of n rows is in a bootstrap draw; a draw of one row alone has no pair and is drawn again."""
+    while True:
+        weights = np.bincount(rng.integers(n, size=n), minlength=n)
+        if np.count_nonzero(weights) > 1:
+            return weights.astype(np.float64)
 
 
 class KernelDistance:
@@ -48,11 +62,8 @@ class KernelDistance:
     def interval(self, rng: np.random.Generator, resamples: int, confidence: float) -> tuple[float, float]:
         """Bootstrap interval over the rows of both sets."""
         draws = [
-            self.value(
-                np.bincount(rng.integers(n, size=n), minlength=n).astype(float),
-                np.bincount(rng.integers(m, size=m), minlength=m).astype(float),
-            )
-            for n, m in [self.ab.shape] * resamples
+            self.value(draw_weights(len(self.aa), rng), draw_weights(len(self.bb), rng))
+            for _ in range(resamples)
         ]
         low, high = np.percentile(draws, (50 * (1 - confidence), 50 * (1 + confidence)))
         return float(low), float(high)
@@ -86,35 +97,68 @@ def distances(a: Rows, b: Rows) -> NDArray[np.float64]:
     return result
 
 
+def blocks(n: int) -> Iterator[slice]:
+    """Slices of at most ``BLOCK`` rows that cover n rows in order."""
+    return (slice(start, min(start + BLOCK, n)) for start in range(0, n, BLOCK))
+
+
 def radii(rows: Rows, k: int) -> NDArray[np.float64]:
-    """Distance of each row to its k-th neighbour within its own set, self excluded."""
-    within = distances(rows, rows)
-    np.fill_diagonal(within, np.inf)
-    result: NDArray[np.float64] = np.partition(within, k - 1, axis=1)[:, k - 1]
+    """Distance of each row to its k-th neighbour within its own set, self excluded: float64 [n].
+
+    Raises:
+        DataError: not more than k rows.
+    """
+    if len(rows) <= k:
+        raise DataError("too few rows", got=len(rows), want=f"more than {k}")
+    result = np.empty(len(rows))
+    for block in blocks(len(rows)):
+        within = distances(rows[block], rows)
+        within[np.arange(len(within)), np.arange(block.start, block.stop)] = np.inf
+        result[block] = np.partition(within, k - 1, axis=1)[:, k - 1]
     return result
 
 
-def prdc(train: Rows, generated: Rows, k: int = 5) -> dict[str, float]:
-    """Precision, recall, density, coverage with strict ``<`` (clovaai/generative-evaluation-prdc)."""
-    between = distances(train, generated)
+def prdc(train: Rows, generated: Rows, k: int = NEIGHBOURS) -> dict[str, float]:
+    """Precision, recall, density, coverage with strict ``<`` (clovaai/generative-evaluation-prdc).
+
+    Args:
+        train: features [t, d].
+        generated: features [g, d].
+        k: neighbours that span a row's ball.
+
+    Raises:
+        DataError: not more than k rows on a side.
+    """
     train_radii, generated_radii = radii(train, k), radii(generated, k)
-    inside_train = between < train_radii[:, None]
+    balls = np.zeros(len(generated))
+    recalled, covered = np.empty(len(train), dtype=bool), np.empty(len(train), dtype=bool)
+    for block in blocks(len(train)):
+        between = distances(train[block], generated)
+        inside = between < train_radii[block, None]
+        balls += inside.sum(axis=0)
+        recalled[block] = (between < generated_radii).any(axis=1)
+        covered[block] = inside.any(axis=1)
     return {
-        "precision": float(inside_train.any(axis=0).mean()),
-        "recall": float((between < generated_radii[None]).any(axis=1).mean()),
-        "density": float(inside_train.sum(axis=0).mean() / k),
-        "coverage": float((between.min(axis=1) < train_radii).mean()),
+        "precision": float((balls > 0).mean()),
+        "recall": float(recalled.mean()),
+        "density": float(balls.mean() / k),
+        "coverage": float(covered.mean()),
     }
 
 
 def authpct(train: Rows, generated: Rows) -> float:
-    """Percentage of generated rows that are further from their nearest training row than that row is from its own
+    """Percentage of generated rows further from their nearest training row than that row is from its own nearest.
 
-    nearest one (arXiv 2102.08921; layer6ai-labs/dgm-eval, which reports 0..100). Low = copying.
+    0 to 100, low = copying (arXiv 2102.08921; layer6ai-labs/dgm-eval; marcojira/fld subtracts 50).
+
+    Raises:
+        DataError: fewer than two training rows.
     """
-    between = distances(train, generated)
-    nearest = between.argmin(axis=0)
-    return float(100 * (radii(train, 1)[nearest] < between.min(axis=0)).mean())
+    own, authentic = radii(train, 1), 0
+    for block in blocks(len(generated)):
+        between = distances(generated[block], train)
+        authentic += int((own[between.argmin(axis=1)] < between.min(axis=1)).sum())
+    return 100 * authentic / len(generated)
 
 
 def scaled(rows: Rows) -> Rows:
@@ -180,9 +224,37 @@ def frechet_metric(name: str, real: str) -> Metric:
     )
 
 
+def neighbour_metric(
+    name: str, unit: str, fn: Callable[[Rows, Rows], float], source: str, k: int = NEIGHBOURS
+) -> Metric:
+    """A nearest-neighbour statistic of the generated against the training vectors.
+
+    It has no interval: a row drawn twice is its own neighbour at distance 0, so a bootstrap over rows is biased.
+    """
+
+    def value(evidence: Evidence) -> Value:
+        n = min(len(evidence.train), len(evidence.generated))
+        if n <= k:
+            return f"needs more than {k} images on each side, got {n}"
+        return fn(evidence.train, evidence.generated)
+
+    return Metric(name, unit, "up", value, source, lambda e: len(e.generated), interval=None)
+
+
+def prdc_metric(name: str, unit: str) -> Metric:
+    """One of the four numbers of ``prdc``."""
+    source = "arXiv 2002.09797; clovaai/generative-evaluation-prdc, prdc/prdc.py"
+    return neighbour_metric(name, unit, lambda train, generated: prdc(train, generated)[name], source)
+
+
 METRICS: tuple[Metric, ...] = (
     kernel_metric("kd_heldout", "heldout"),
     kernel_metric("kd_train", "train"),
     frechet_metric("fd_heldout", "heldout"),
     frechet_metric("fd_train", "train"),
+    prdc_metric("precision", "share"),
+    prdc_metric("recall", "share"),
+    prdc_metric("density", "ratio"),
+    prdc_metric("coverage", "share"),
+    neighbour_metric("authpct", "percent", authpct, "arXiv 2102.08921; layer6ai-labs/dgm-eval, authpct", k=1),
 )

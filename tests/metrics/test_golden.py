@@ -5,10 +5,20 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from replication_bench.metrics.fidelity import METRICS as FIDELITY
 from replication_bench.metrics.fidelity import authpct, frechet_distance, prdc
 from replication_bench.metrics.metric import Evidence
 from replication_bench.metrics.replication import METRICS
 from replication_bench.search import nearest
+
+GOLDEN = {
+    "fd_train": 1.8458295723,
+    "precision": 0.9742857143,
+    "recall": 0.66,
+    "density": 1.7657142857,
+    "coverage": 0.965,
+    "authpct": 41.4285714286,
+}
 
 
 def golden() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -57,6 +67,16 @@ def test_replication(evidence: Evidence, name: str, value: float) -> None:
 
 def test_copies_are_found_at_their_own_row(evidence: Evidence) -> None:
     assert evidence.nearest[:50].tolist() == list(range(50))
+
+
+@pytest.mark.parametrize("name", ["precision", "recall", "density", "coverage", "authpct", "fd_train"])
+def test_metrics_of_the_raw_rows(name: str) -> None:
+    train, heldout, generated = golden()
+    none = np.zeros(0, dtype=np.float32)
+    ids = np.zeros(len(generated), dtype=np.int64)
+    metric = next(metric for metric in FIDELITY if metric.name == name)
+    raw = Evidence(generated, train, heldout, none, ids, none, none, none)
+    assert metric.fn(raw) == pytest.approx(GOLDEN[name], abs=1e-6)
 
 
 def test_frechet_distance() -> None:

@@ -47,6 +47,34 @@ def test_calibration_leaves_exactly_ten_rows_above() -> None:
     assert isinstance(replication.calibrate(floor[:19]), str)
 
 
+def test_calibration_counts_strictly_above_ties() -> None:
+    floor = np.array([0.1] * 30 + [0.2] * 5 + [0.3] * 6, np.float32)
+    assert replication.calibrate(floor) == (pytest.approx(0.1), pytest.approx(30 / 41))
+    assert "too equal" in str(replication.calibrate(np.full(50, 0.3, np.float32)))
+
+
+def test_no_generated_images_is_a_reason_not_a_number() -> None:
+    none = evidence(top1=EMPTY, generated=np.zeros((0, 4), np.float32), nearest=np.zeros(0, np.int64))
+    found = {
+        m.name: m for m in measure(replication.METRICS, none, seeds=Seeds(0), resamples=2, confidence=0.9)
+    }
+    assert all(found[name].reason for name in ("R", "r_star", "mean_above_floor", "sim_gt_calibrated"))
+
+
+def test_no_hit_above_the_calibrated_threshold_has_an_upper_end() -> None:
+    clean = evidence(top1=np.full(101, 0.01, np.float32))
+    found = {
+        m.name: m for m in measure(replication.METRICS, clean, seeds=Seeds(0), resamples=50, confidence=0.9)
+    }
+    assert found["sim_gt_calibrated"].value == 0
+    assert (found["sim_gt_calibrated"].high or 0) > 0.02
+
+
+@pytest.mark.parametrize(("n", "note"), [(99, "unstable: 9 rows above"), (100, None)])
+def test_exactly_ten_rows_above_are_enough(n: int, note: str | None) -> None:
+    assert replication.unstable(lambda e: np.zeros(n, np.float32), 90, evidence()) == note
+
+
 def test_threshold_is_strict() -> None:
     assert replication.share_above(np.array([0.5, 0.6], np.float32), 0.5) == 0.5
 
