@@ -1,0 +1,313 @@
+"""Each check of ``check_method`` fails a method that breaks it; the planted folder and the tiny backbone."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from loyal.method import Dual, Loyal
+from loyal.routing import Routed
+from replication_bench.data.example import Example
+from replication_bench.denoiser import Denoiser
+from replication_bench.method import Batch, Context, Encoded, Method, Stage
+from replication_bench.testing import (
+    Case,
+    CheckFailed,
+    check_method,
+    load_parts,
+    method_checks,
+    planted_folder,
+    tiny_backbone,
+)
+
+CHECKS = {check.__name__: check for check in method_checks()}
+
+
+@pytest.fixture(scope="module")
+def backbone(tiny: Path) -> SimpleNamespace:
+    return load_parts(tiny)
+
+
+@dataclass(frozen=True)
+class NoDefault(Method):
+    strength: float
+
+
+class NotDecorated(Method):
+    pass
+
+
+@dataclass(frozen=True)
+class HidesAHook(Method):
+    guide: float = 1.0  # type: ignore[assignment]
+
+
+@dataclass(frozen=True)
+class LosesItsTuple(Method):
+    sizes: tuple[int, ...] = (1, 2)
+
+
+@dataclass(frozen=True)
+class NoJson(Method):
+    names: frozenset[str] = frozenset()
+
+
+class Gap(Method):
+    def stages(self, num_timesteps: int) -> tuple[Stage, ...]:
+        return Stage("front", 0, 400), Stage("tail", 500, num_timesteps)
+
+
+class StopsEarly(Method):
+    def stages(self, num_timesteps: int) -> tuple[Stage, ...]:
+        return (Stage("all", 0, num_timesteps - 1),)
+
+
+class SameNames(Method):
+    def stages(self, num_timesteps: int) -> tuple[Stage, ...]:
+        return Stage("all", 0, 500), Stage("all", 500, num_timesteps)
+
+
+class EmptyStage(Method):
+    def stages(self, num_timesteps: int) -> tuple[Stage, ...]:
+        return Stage("front", 0, 0), Stage("tail", 0, num_timesteps)
+
+
+class OutOfRange(Method):
+    def timesteps(self, n: int, stage: Stage, rng: torch.Generator) -> Tensor:
+        return torch.full((n,), stage.stop)
+
+
+class GlobalRandomness(Method):
+    def timesteps(self, n: int, stage: Stage, rng: torch.Generator) -> Tensor:
+        return torch.randint(stage.start, stage.stop, (n,))
+
+
+class FloatTimesteps(Method):
+    def timesteps(self, n: int, stage: Stage, rng: torch.Generator) -> Tensor:
+        return super().timesteps(n, stage, rng).float()
+
+
+class LossChanged(Method):
+    def loss(self, denoiser: Denoiser, encoded: Encoded, t: Tensor, noise: Tensor, scheduler: Any) -> Tensor:
+        return self.changed(super().loss(denoiser, encoded, t, noise, scheduler))
+
+    def changed(self, loss: Tensor) -> Tensor:
+        return loss
+
+
+class ScalarLoss(LossChanged):
+    def changed(self, loss: Tensor) -> Tensor:
+        return loss.mean()
+
+
+class DetachedLoss(LossChanged):
+    def changed(self, loss: Tensor) -> Tensor:
+        return loss.detach()
+
+
+class ZeroLoss(LossChanged):
+    def changed(self, loss: Tensor) -> Tensor:
+        return loss * 0
+
+
+class NanLoss(LossChanged):
+    def changed(self, loss: Tensor) -> Tensor:
+        return loss * torch.nan
+
+
+class EncodesInPlace(Method):
+    def encode(self, encoded: Encoded, batch: Batch, ctx: Context, rng: torch.Generator) -> Encoded:
+        encoded.cond.mul_(2)
+        return encoded
+
+
+class StartsInPlace(Method):
+    def initial(self, noise: Tensor, *rest: Any) -> Tensor:
+        return noise.add_(1)
+
+
+class WritesIntoTheBackbone(Method):
+    def wrap(self, denoiser: Denoiser, ctx: Context) -> Denoiser:
+        with torch.no_grad():
+            next(ctx.backbone.vae.parameters()).add_(1)
+        return denoiser
+
+
+class Unregistered(Method):
+    """The pattern of LoyalDiffusion's research code: a convolution that the state dict does not know."""
+
+    def build(self, backbone: Any, stage: Stage) -> nn.Module:
+        unet = super().build(backbone, stage)
+        hidden = (nn.Conv2d(4, 4, 1),)
+        unet.register_forward_hook(lambda module, args, output: (hidden[0](output[0]),))
+        return unet
+
+
+class FirstRow(nn.Module):
+    """Asks the network of the first row's timestep for the whole batch."""
+
+    def __init__(self, routed: Routed):
+        super().__init__()
+        self.routed = routed
+
+    def forward(self, x_t: Tensor, t: Tensor, cond: Tensor) -> Tensor:
+        network = self.routed.front if t[0] < self.routed.tau else self.routed.tail
+        prediction: Tensor = network(x_t, t, cond)
+        return prediction
+
+
+@dataclass(frozen=True)
+class RoutesByTheFirstRow(Dual):
+    def denoiser(self, modules: Sequence[nn.Module]) -> Denoiser:
+        routed = super().denoiser(modules)
+        assert isinstance(routed, Routed)
+        return FirstRow(routed)
+
+
+class DeniesItsHooks(Dual):
+    def overrides(self, hook: str) -> bool:
+        return False
+
+
+class CountsCalls(Method):
+    """Keeps state: every call gives another caption."""
+
+    calls: list[str] = []  # noqa: RUF012 - the mistake under test
+
+    def caption(self, text: str, example: Example, rng: np.random.Generator) -> str:
+        self.calls.append(text)
+        return f"{text} {len(self.calls)}"
+
+
+class StandsStill(Method):
+    def optimiser(self, module: nn.Module, ctx: Context) -> torch.optim.Optimizer:
+        return torch.optim.SGD(module.parameters(), lr=0.0)
+
+
+class TrainsTheBackbone(Method):
+    def build(self, backbone: Any, stage: Stage) -> nn.Module:
+        unet: nn.Module = backbone.unet
+        return unet
+
+
+class MovesFrozenWeights(Method):
+    """Decays a weight that takes no gradient."""
+
+    def build(self, backbone: Any, stage: Stage) -> nn.Module:
+        unet = super().build(backbone, stage)
+        unet.get_parameter("conv_in.bias").requires_grad_(False).fill_(1)
+        return unet
+
+    def loss(self, denoiser: Any, *rest: Any) -> Tensor:
+        denoiser.unet.conv_in.bias.mul_(0.9)
+        return super().loss(denoiser, *rest)
+
+
+BROKEN = [
+    ("check_default_constructible", NoDefault(1.0), "TypeError"),
+    ("check_frozen_dataclass", NotDecorated(), "frozen=True"),
+    ("check_frozen_dataclass", HidesAHook(), "guide"),
+    ("check_json_round_trip", LosesItsTuple(), r"\[1, 2\]"),
+    ("check_json_round_trip", NoJson(), "not JSON serializable"),
+    ("check_stages_partition_the_timesteps", Gap(), "no partition"),
+    ("check_stages_partition_the_timesteps", StopsEarly(), "no partition"),
+    ("check_stages_partition_the_timesteps", SameNames(), "not distinct"),
+    ("check_stages_partition_the_timesteps", EmptyStage(), "empty stage"),
+    ("check_timesteps", OutOfRange(), "outside"),
+    ("check_timesteps", GlobalRandomness(), "unequal timesteps"),
+    ("check_timesteps", FloatTimesteps(), "float32"),
+    ("check_loss", ScalarLoss(), "each of 4 rows"),
+    ("check_loss", DetachedLoss(), "RuntimeError"),
+    ("check_loss", ZeroLoss(), "no gradient"),
+    ("check_loss", NanLoss(), "not finite"),
+    ("check_hooks_leave_inputs_unchanged", EncodesInPlace(), "'encode'"),
+    ("check_hooks_leave_inputs_unchanged", StartsInPlace(), "'initial'"),
+    ("check_hooks_leave_inputs_unchanged", WritesIntoTheBackbone(), "'wrap'"),
+    ("check_rebuild_and_strict_load", Unregistered(), "state dict"),
+    ("check_mixed_timesteps", RoutesByTheFirstRow(), "off by"),
+    ("check_composition_order", DeniesItsHooks(), "composed, the stages"),
+    ("check_composition_order", CountsCalls(), "'caption' composed"),
+    ("check_two_training_steps", StandsStill(), "no weight"),
+    ("check_two_training_steps", TrainsTheBackbone(), "backbone was trained"),
+    ("check_two_training_steps", MovesFrozenWeights(), "frozen weights"),
+]
+
+
+@pytest.mark.parametrize(
+    ("check", "method", "message"),
+    BROKEN,
+    ids=lambda value: type(value).__name__ if isinstance(value, Method) else "",
+)
+def test_every_check_can_fail(backbone: Any, check: str, method: Method, message: str) -> None:
+    with pytest.raises(CheckFailed, match=f"^{check}: .*{message}"):
+        CHECKS[check](Case(method, copy.deepcopy(backbone)))
+
+
+def test_no_check_is_left_untried() -> None:
+    assert {check for check, _, _ in BROKEN} == set(CHECKS)
+
+
+def test_check_method_names_the_check_that_failed(tiny: Path) -> None:
+    with pytest.raises(CheckFailed, match=r"^check_mixed_timesteps: .*off by"):
+        check_method(RoutesByTheFirstRow(), tiny)
+
+
+def test_check_method_brings_its_own_backbone() -> None:
+    with pytest.raises(CheckFailed, match=r"^check_frozen_dataclass: "):
+        check_method(NotDecorated())
+
+
+def test_redrawn_transfer_weights_keep_the_contract(tiny: Path) -> None:
+    check_method(Loyal(trainable=False, redraw=True), tiny)
+
+
+def test_the_tiny_backbone_is_seeded_and_leaves_the_random_state(tmp_path: Path) -> None:
+    before = torch.get_rng_state()
+    folders = [tiny_backbone(tmp_path / name, seed=seed) for name, seed in (("a", 0), ("b", 0), ("c", 1))]
+    assert torch.equal(torch.get_rng_state(), before)
+    first, again, other = (load_parts(folder).unet.conv_in.weight for folder in folders)
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
+def test_the_tiny_tokenizer_knows_its_words_and_every_byte(backbone: Any) -> None:
+    assert backbone.tokenizer.tokenize("a red circle") == ["a</w>", "red</w>", "circle</w>"]
+    assert backbone.tokenizer.unk_token_id not in backbone.tokenizer("Ωé!").input_ids[1:-1]
+
+
+@pytest.mark.parametrize("levels", [2, 3])
+def test_the_tiny_backbone_has_as_many_levels_as_asked_for(tmp_path: Path, levels: int) -> None:
+    parts = load_parts(tiny_backbone(tmp_path, levels=levels, channels=8))
+    assert len(parts.unet.down_blocks) == levels
+
+
+def test_planted_duplicates_are_near_and_captioned_alike(tmp_path: Path) -> None:
+    pairs = planted_folder(tmp_path, 6, duplicates=2)
+    assert pairs == [("0000.png", "0004.png"), ("0001.png", "0005.png")]
+    pixels = {path.name: np.asarray(Image.open(path), dtype=int) for path in sorted(tmp_path.glob("*.png"))}
+    assert [array.shape for array in pixels.values()] == [(32, 32, 3)] * 6
+    for original, planted in pairs:
+        assert 0 < abs(pixels[original] - pixels[planted]).max() <= 4
+        captions = {(tmp_path / name).with_suffix(".txt").read_text() for name in (original, planted)}
+        assert len(captions) == 1
+    assert abs(pixels["0000.png"] - pixels["0001.png"]).max() > 100
+
+
+def test_planted_folders_follow_the_seed(tmp_path: Path) -> None:
+    def written(name: str, seed: int) -> dict[str, bytes]:
+        planted_folder(tmp_path / name, 3, seed=seed)
+        return {path.name: path.read_bytes() for path in (tmp_path / name).iterdir()}
+
+    assert written("first", 1) == written("again", 1) != written("other", 2)
+    with pytest.raises(ValueError, match="near-duplicates"):
+        planted_folder(tmp_path, 3, duplicates=2)
