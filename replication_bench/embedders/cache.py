@@ -84,4 +84,6 @@ def embed_cached(
     if vectors is None:
         vectors = embed(embedder, load, len(contents), progress)
         write_vectors(path, vectors)
+    elif progress:
+        progress(len(contents))
     return vectors
