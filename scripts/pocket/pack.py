@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
 import torch
 from diffusers import AutoencoderTiny, DDPMScheduler, StableDiffusionPipeline, UNet2DConditionModel
 from transformers import CLIPTextModel, CLIPTokenizer
+
+
+def forget_origin(path: Path) -> None:
+    """Take the folder that a part was loaded from out of its configuration: it means nothing elsewhere."""
+    config = json.loads(path.read_text(encoding="utf-8"))
+    config.pop("_name_or_path", None)
+    path.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
 
 
 def pack(work: Path, out: Path) -> None:
@@ -25,6 +33,8 @@ def pack(work: Path, out: Path) -> None:
     for part in ("vae", "text_encoder", "unet", "tokenizer", "scheduler"):
         shutil.rmtree(out / part, ignore_errors=True)
     pipeline.to(torch.float16).save_pretrained(out)
+    for path in out.glob("*/config.json"):
+        forget_origin(path)
     for path in out.rglob("*.safetensors"):
         path.chmod(0o644)  # safetensors writes 0600
     size = sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
