@@ -204,12 +204,21 @@ def apply_setting(table: dict[str, Any], setting: str) -> None:
     key, equals, value = setting.partition("=")
     if not equals or not key:
         raise ConfigError("--set takes key=value", got=setting, want="for example train.learning_rate=1e-4")
+    put(table, key, parse_value(value))
+
+
+def put(table: dict[str, Any], key: str, value: Any) -> None:
+    """Put ``value`` under the dotted ``key`` of a nested table.
+
+    Raises:
+        ConfigError: the key goes below something that is no table.
+    """
     *parents, leaf = key.split(".")
     for parent in parents:
         table = table.setdefault(parent, {})
         if not isinstance(table, dict):
-            raise ConfigError("--set goes below a plain value", where=key, got=setting)
-    table[leaf] = parse_value(value)
+            raise ConfigError("--set goes below a plain value", where=key, got=f"{key}={value}")
+    table[leaf] = value
 
 
 def validate(table: Mapping[str, Any], where: str) -> Recipe:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -40,10 +41,15 @@ class Encoder:
     def __init__(self, method: Method, data: Examples, backbone: Backbone, flip: float):
         self.method, self.data, self.backbone, self.flip = method, data, backbone, flip
         self.texts = TextStates(backbone)
-        self.cached = None if method.overrides("image") else self.encode_all()
 
-    def encode_all(self) -> tuple[Tensor, Tensor | None]:
-        """Latents [n, c, h, w] of all images, and of their mirror images where flips can be drawn."""
+    @cached_property
+    def cached(self) -> tuple[Tensor, Tensor | None] | None:
+        """Latents [n, c, h, w] of all images, and of their mirror images where flips can be drawn.
+
+        None where the method changes images at every draw. Made at the first step, so not where nothing is trained.
+        """
+        if self.method.overrides("image"):
+            return None
         plain, mirrored = [], []
         for start in range(0, len(self.data), CHUNK):
             rows = range(start, min(start + CHUNK, len(self.data)))

@@ -18,22 +18,20 @@ from accelerate import Accelerator
 from PIL import Image
 
 from replication_bench import machine, plugins, resolve
-from replication_bench.backbone import Backbone, to_images
-from replication_bench.config import NamedOptions, RunConfig
-from replication_bench.data.example import Example, Examples, Splits
-from replication_bench.embedders.cache import embed, embed_cached
-from replication_bench.embedders.protocol import Embedder, Vectors
+from replication_bench.config import RunConfig
+from replication_bench.embedders.cache import embed
 from replication_bench.encoding import Encoder
-from replication_bench.errors import DataError
 from replication_bench.method import Context, Method
 from replication_bench.metrics.metric import Evidence, Metric
-from replication_bench.results import Cost, DatasetRecord, MethodRecord, Result, read_result
+from replication_bench.provenance import dataset_record, method_record
+from replication_bench.results import Cost, Result, read_result
 from replication_bench.sampling import Sample, Sampler, plan
 from replication_bench.search import Neighbours, nearest
 from replication_bench.seeds import Seeds
 from replication_bench.statistics import measure
-from replication_bench.store import cache_folder, locked, write_atomic, write_json
-from replication_bench.training import StageJob, Trainer, load_network, share_budget
+from replication_bench.store import locked, write_atomic, write_json
+from replication_bench.training import StageJob, Trainer, share_budget
+from replication_bench.workbench import Workbench
 
 MATCHES_KEPT = 5
 
@@ -48,58 +46,6 @@ class Watcher(Protocol):
     def loss(self, value: float) -> None:
         """The mean loss of the last training step."""
         ...
-
-
-class Workbench:
-    """What the runs of one command share: dataset, backbone and embedder, loaded once.
-
-    Raises:
-        ReplbenchError: anything of these is unknown, missing or unusable.
-    """
-
-    def __init__(self, config: RunConfig, device: str | None = None):
-        self.device = device or machine.choose_device()
-        options = config.measure.embedder_options
-        self.embedder: Embedder = resolve.construct("embedders", config.measure.embedder, options)
-        dataset = resolve.construct("datasets", config.dataset.name, config.dataset.options)
-        self.splits: Splits = dataset.load(self.embedder)
-        if len(self.splits.train) < 2:
-            raise DataError(
-                "the training set is too small", got=f"{len(self.splits.train)} images", want="at least 2"
-            )
-        self.backbone = Backbone.load(config.backbone, self.device, config.train.pixels)
-
-    def view(self, example: Example) -> Image.Image:
-        """The image as the model saw it: resized and cropped to the backbone's side, 8 bit."""
-        return to_images(self.backbone.to_tensor(example.load())[None])[0]
-
-    def vectors(self, examples: Examples, progress: Callable[[int], None]) -> Vectors:
-        """Vectors of a split, from the cache where they are there."""
-        contents = [f"{example.sha256}@{self.backbone.pixels}" for example in examples]
-        return embed_cached(
-            self.embedder, lambda i: self.view(examples[i]), contents, cache_folder(), progress
-        )
-
-    def ceiling_vectors(self, progress: Callable[[int], None]) -> Vectors:
-        """Vectors of the training images after the backbone's own VAE round trip."""
-        train = self.splits.train
-        contents = [f"{e.sha256}@{self.backbone.pixels}@{self.backbone.sha256}" for e in train]
-        return embed_cached(
-            self.embedder,
-            lambda i: self.backbone.round_trip([train[i].load()])[0],
-            contents,
-            cache_folder(),
-            progress,
-        )
-
-    @cached_property
-    def facts(self) -> dict[str, str]:
-        """Hashes that stand in every fingerprint."""
-        return {
-            "dataset": self.splits.fingerprint,
-            "backbone": self.backbone.sha256,
-            "protocol": self.embedder.protocol.hash,
-        }
 
 
 @dataclass
@@ -188,10 +134,14 @@ class Run:
         """What the method's hooks may look at."""
         return Context(self.bench.backbone, self.config.train)
 
+    @property
+    def precision(self) -> str:
+        """Accelerate's name of the mixed precision."""
+        return machine.choose_precision(self.config.train.precision, self.bench.device)
+
     def train(self, jobs: list[StageJob]) -> Trainer:
         """Train every stage that has no final weights yet."""
-        precision = machine.choose_precision(self.config.train.precision, self.bench.device)
-        accelerator = Accelerator(mixed_precision=precision, cpu=self.bench.device == "cpu")
+        accelerator = Accelerator(mixed_precision=self.precision, cpu=self.bench.device == "cpu")
         data = self.method.dataset(self.bench.splits.train, self.context)
         encoder = Encoder(self.method, data, self.bench.backbone, self.config.train.flip)
         trainer = Trainer(self.method, data, encoder, self.context, self.seeds, accelerator)
@@ -209,13 +159,13 @@ class Run:
         self, trainer: Trainer, jobs: list[StageJob]
     ) -> tuple[tuple[Sample, ...], dict[str, int], float]:
         """Generate every missing image; returns the samples, parameter counts and network calls an image."""
-        networks = [load_network(trainer.build, job) for job in jobs]
-        counts = {"parameters": sum(p.numel() for network in networks for p in network.parameters())}
-        built = [trainer.build(job.stage) for job in jobs]
-        counts["trained"] = sum(
-            p.numel() for network in built for p in network.parameters() if p.requires_grad
-        )
-        denoiser = self.method.denoiser(networks)
+        networks = [trainer.load(job) for job in jobs]
+        weights = [p for network in networks for p in network.parameters()]
+        counts = {
+            "parameters": sum(p.numel() for p in weights),
+            "trained": sum(p.numel() for p in weights if p.requires_grad),
+        }
+        denoiser = self.method.denoiser([network.requires_grad_(False).eval() for network in networks])
         sampler = Sampler(self.method, denoiser, self.context, self.config.sample, self.seeds)
         samples = plan(self.bench.splits.train, self.config.sample.samples)
         advance = self.watch.step(f"{self.config.method.name}: sample", len(samples))
@@ -276,21 +226,13 @@ class Run:
     ) -> Result:
         """Everything above as one record."""
         config, bench = self.config, self.bench
-        precision = machine.choose_precision(config.train.precision, bench.device)
         return Result(
             id=self.id,
             fingerprint=self.fingerprint,
             config=config.model_dump(mode="json"),
             passed=passed,
             method=method_record(config.method),
-            dataset=DatasetRecord(
-                name=config.dataset.name,
-                options=config.dataset.options,
-                fingerprint=bench.splits.fingerprint,
-                train=len(bench.splits.train),
-                heldout=len(bench.splits.heldout),
-                note=bench.splits.note,
-            ),
+            dataset=dataset_record(config.dataset, bench.splits),
             backbone={"name": config.backbone, "sha256": bench.backbone.sha256},
             embedder={"name": config.measure.embedder, **vars(bench.embedder.protocol)},
             protocol=bench.embedder.protocol.hash,
@@ -308,23 +250,9 @@ class Run:
             measurements=measurements,
             packages=machine.package_versions(),
             commit=machine.commit(),
-            device=f"{bench.device}, mixed precision {precision}",
+            device=f"{bench.device}, mixed precision {self.precision}",
             created=datetime.now(UTC).isoformat(timespec="seconds"),
         )
-
-
-def method_record(method: NamedOptions) -> MethodRecord:
-    """Name, parameters, distributions, papers and published numbers of a method and its parts."""
-    found = [plugins.find("methods", part) for part in method.name.split("+")]
-    loaded = [plugin.load() for plugin in found]
-    return MethodRecord(
-        name=method.name,
-        parameters=method.options,
-        distribution="+".join(dict.fromkeys(plugin.distribution for plugin in found)),
-        version="+".join(dict.fromkeys(plugin.version for plugin in found)),
-        paper="; ".join(dict.fromkeys(target.paper for target in loaded if target.paper)),
-        reported=tuple(claim._asdict() for target in loaded for claim in target.reported),
-    )
 
 
 def all_metrics() -> list[Metric]:

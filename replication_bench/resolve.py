@@ -16,6 +16,7 @@ from replication_bench.config import (
     Recipe,
     RunConfig,
     apply_setting,
+    put,
     read_recipe,
     recipe_names,
     validate,
@@ -125,11 +126,7 @@ def resolve_recipe(request: Request) -> Recipe:
     }
     for key, value in flags.items():
         if value is not None:
-            *parents, leaf = key.split(".")
-            section = table
-            for parent in parents:
-                section = section.setdefault(parent, {})
-            section[leaf] = value
+            put(table, key, value)
     return validate(table, request.recipe or "the configuration")
 
 

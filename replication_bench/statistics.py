@@ -26,6 +26,12 @@ def wilson_interval(share: float, n: int, confidence: float) -> Interval:
     return max(0.0, centre - half), min(1.0, centre + half)
 
 
+def percentile_interval(draws: Sequence[float], confidence: float) -> Interval:
+    """The middle ``confidence`` of bootstrap draws."""
+    low, high = np.percentile(draws, (50 * (1 - confidence), 50 * (1 + confidence)))
+    return float(low), float(high)
+
+
 def bootstrap_intervals(
     metrics: Sequence[Metric], evidence: Evidence, rng: np.random.Generator, resamples: int, confidence: float
 ) -> dict[str, Interval]:
@@ -37,13 +43,7 @@ def bootstrap_intervals(
             value = metric.fn(resampled)
             if not isinstance(value, str):
                 draws[metric.name].append(value)
-    tails = 50 * (1 - confidence), 50 * (1 + confidence)
-    return {
-        name: (float(low), float(high))
-        for name, values in draws.items()
-        if values
-        for low, high in [np.percentile(values, tails)]
-    }
+    return {name: percentile_interval(values, confidence) for name, values in draws.items() if values}
 
 
 def measure(

@@ -114,6 +114,12 @@ class Trainer:
             torch.manual_seed(self.seeds.derive("build", stage.name))
             return self.method.build(self.ctx.backbone, stage).to(self.accelerator.device)
 
+    def load(self, job: StageJob) -> nn.Module:
+        """A trained stage, rebuilt and loaded strictly; what was trained still asks for gradients."""
+        network = self.build(job.stage)
+        network.load_state_dict(load_file(job.final), strict=True)
+        return network
+
     def step(self, state: TrainingState, stage: Stage, start: int, stop: int) -> float:
         """One optimiser step on the images [start, stop) of this stage's clock; returns the mean loss."""
         seeds, method, device = (
@@ -196,10 +202,3 @@ class TrainingState:
         self.average = state["average"]
         self.optimiser.load_state_dict(state["optimiser"])
         return int(state["images"])
-
-
-def load_network(trainer_build: Callable[[Stage], nn.Module], job: StageJob) -> nn.Module:
-    """A trained stage, rebuilt and loaded strictly, ready for sampling."""
-    network = trainer_build(job.stage)
-    network.load_state_dict(load_file(job.final), strict=True)
-    return network.requires_grad_(False).eval()

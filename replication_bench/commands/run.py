@@ -12,10 +12,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from replication_bench import plugins
-from replication_bench.pipeline import Run, Workbench
+from replication_bench.pipeline import Run
 from replication_bench.resolve import Request, resolve_runs
 from replication_bench.results import Result
 from replication_bench.store import check_writable
+from replication_bench.workbench import Workbench
 
 
 class Bars:

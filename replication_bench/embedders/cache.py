@@ -46,9 +46,8 @@ def read_vectors(path: Path, rows: int, dim: int) -> Vectors | None:
     try:
         with np.load(path, allow_pickle=False) as archive:
             vectors: Vectors = archive["vectors"]
-    except (
-        Exception
-    ):  # a damaged file can fail anywhere in the readers of zip and NumPy; computing again is right
+    # a damaged file can fail anywhere in the readers of zip and NumPy; computing again is always right
+    except Exception:
         return None
     return vectors if vectors.shape == (rows, dim) and vectors.dtype == np.float32 else None
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from replication_bench.errors import DataError
 from replication_bench.metrics.metric import Evidence, Metric, Value
+from replication_bench.statistics import percentile_interval
 
 Rows = NDArray[np.floating]
 BLOCK = 1024
@@ -65,8 +66,7 @@ class KernelDistance:
             self.value(draw_weights(len(self.aa), rng), draw_weights(len(self.bb), rng))
             for _ in range(resamples)
         ]
-        low, high = np.percentile(draws, (50 * (1 - confidence), 50 * (1 + confidence)))
-        return float(low), float(high)
+        return percentile_interval(draws, confidence)
 
 
 def frechet_distance(a: Rows, b: Rows) -> float:

@@ -14,7 +14,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from replication_bench.metrics.metric import Evidence, Floats, Metric, Value
-from replication_bench.statistics import wilson_interval
+from replication_bench.statistics import percentile_interval, wilson_interval
 
 Direction = Literal["up", "down", "zero", "reference"]
 
@@ -100,8 +100,8 @@ def calibrated_interval(
     low, high = wilson_interval(share, len(evidence.top1), confidence)
     draws = [share_above_calibrated(evidence.resample(rng)) for _ in range(resamples)]
     values = [draw for draw in draws if not isinstance(draw, str)] or [share]
-    first, last = np.percentile(values, (50 * (1 - confidence), 50 * (1 + confidence)))
-    return min(low, float(first)), max(high, float(last))
+    first, last = percentile_interval(values, confidence)
+    return min(low, first), max(high, last)
 
 
 def mean_above_floor(evidence: Evidence) -> Value:

@@ -1,0 +1,69 @@
+"""What the runs of one command share: dataset, backbone and embedder, loaded once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+
+from PIL import Image
+
+from replication_bench import machine, resolve
+from replication_bench.backbone import Backbone, to_images
+from replication_bench.config import RunConfig
+from replication_bench.data.example import Example, Examples, Splits
+from replication_bench.embedders.cache import embed_cached
+from replication_bench.embedders.protocol import Embedder, Vectors
+from replication_bench.errors import DataError
+from replication_bench.store import cache_folder
+
+
+class Workbench:
+    """Dataset, backbone and embedder of one command.
+
+    Raises:
+        ReplbenchError: anything of these is unknown, missing or unusable.
+    """
+
+    def __init__(self, config: RunConfig, device: str | None = None):
+        self.device = device or machine.choose_device()
+        options = config.measure.embedder_options
+        self.embedder: Embedder = resolve.construct("embedders", config.measure.embedder, options)
+        dataset = resolve.construct("datasets", config.dataset.name, config.dataset.options)
+        self.splits: Splits = dataset.load(self.embedder)
+        if len(self.splits.train) < 2:
+            raise DataError(
+                "the training set is too small", got=f"{len(self.splits.train)} images", want="at least 2"
+            )
+        self.backbone = Backbone.load(config.backbone, self.device, config.train.pixels)
+
+    def view(self, example: Example) -> Image.Image:
+        """The image as the model saw it: resized and cropped to the backbone's side, 8 bit."""
+        return to_images(self.backbone.to_tensor(example.load())[None])[0]
+
+    def vectors(self, examples: Examples, progress: Callable[[int], None]) -> Vectors:
+        """Vectors of a split, from the cache where they are there."""
+        contents = [f"{example.sha256}@{self.backbone.pixels}" for example in examples]
+        return embed_cached(
+            self.embedder, lambda i: self.view(examples[i]), contents, cache_folder(), progress
+        )
+
+    def ceiling_vectors(self, progress: Callable[[int], None]) -> Vectors:
+        """Vectors of the training images after the backbone's own VAE round trip."""
+        train = self.splits.train
+        contents = [f"{e.sha256}@{self.backbone.pixels}@{self.backbone.sha256}" for e in train]
+        return embed_cached(
+            self.embedder,
+            lambda i: self.backbone.round_trip([train[i].load()])[0],
+            contents,
+            cache_folder(),
+            progress,
+        )
+
+    @cached_property
+    def facts(self) -> dict[str, str]:
+        """Hashes that stand in every fingerprint."""
+        return {
+            "dataset": self.splits.fingerprint,
+            "backbone": self.backbone.sha256,
+            "protocol": self.embedder.protocol.hash,
+        }
