@@ -100,7 +100,9 @@ class Run:
                     embedder=self.config.measure.embedder,
                     protocol=self.bench.embedder.protocol.hash,
                 )
-            result = self.result(passed, jobs, network, calls, measurements)
+            assert self.context.training is not None
+            facts = self.method.facts((), self.context.training, self.context)
+            result = self.result(passed, jobs, network, calls, (*measurements, *facts))
             write_json(self.result_path, result.model_dump(mode="json"))
             return result
 
@@ -132,7 +134,14 @@ class Run:
     @cached_property
     def context(self) -> Context:
         """What the method's hooks may look at."""
-        return Context(self.bench.backbone, self.config.train)
+        return Context(
+            self.bench.backbone,
+            self.config.train,
+            self.config.sample,
+            self.seeds,
+            embedder=self.bench.embedder,
+            vectors=lambda examples: self.bench.vectors(examples, lambda done: None),
+        )
 
     @property
     def precision(self) -> str:
@@ -142,7 +151,7 @@ class Run:
     def train(self, jobs: list[StageJob]) -> Trainer:
         """Train every stage that has no final weights yet."""
         accelerator = Accelerator(mixed_precision=self.precision, cpu=self.bench.device == "cpu")
-        data = self.method.dataset(self.bench.splits.train, self.context)
+        data = self.context.training = self.method.dataset(self.bench.splits.train, self.context)
         encoder = Encoder(self.method, data, self.bench.backbone, self.config.train.flip)
         trainer = Trainer(self.method, data, encoder, self.context, self.seeds, accelerator)
         for job in jobs:
@@ -165,7 +174,9 @@ class Run:
             "parameters": sum(p.numel() for p in weights),
             "trained": sum(p.numel() for p in weights if p.requires_grad),
         }
-        denoiser = self.method.denoiser([network.requires_grad_(False).eval() for network in networks])
+        self.context.networks = tuple(network.requires_grad_(False).eval() for network in networks)
+        with self.seeds.ambient("denoiser"):
+            denoiser = self.method.denoiser(self.context.networks)
         sampler = Sampler(self.method, denoiser, self.context, self.config.sample, self.seeds)
         samples = plan(self.bench.splits.train, self.config.sample.samples)
         advance = self.watch.step(f"{self.config.method.name}: sample", len(samples))

@@ -7,6 +7,8 @@ there: so a resumed run, another batch size or another rank draws the same numbe
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,3 +39,13 @@ class Seeds:
     def numpy(self, *name: Name) -> np.random.Generator:
         """A NumPy generator for text, pixels and shuffles."""
         return np.random.default_rng(self.derive(*name))
+
+    @contextmanager
+    def ambient(self, *name: Name) -> Iterator[None]:
+        """Torch's global generator seeded from the stream ``name``, and put back afterwards.
+
+        For modules, which take their initial weights from it.
+        """
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.derive(*name))
+            yield
