@@ -6,8 +6,14 @@ other have the edge and scale statistics of photographs, so a VAE that never saw
 
 from __future__ import annotations
 
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from multiprocessing import get_context
+
 import numpy as np
+import torch
 from PIL import Image, ImageDraw, ImageFilter
+from torch import Tensor
 
 from replication_bench.data import openmoji
 
@@ -107,11 +113,17 @@ def scene(rng: np.random.Generator) -> np.ndarray:
     return (canvas.clip(0, 1) * 255).round().astype(np.uint8)
 
 
+def numbered_scene(seed: int, index: int) -> np.ndarray:
+    """Scene ``index`` of a series; every seventh is a bare surface."""
+    rng = np.random.default_rng((seed, index))
+    return scene(rng) if index % 7 else (surface(rng) * 255).astype(np.uint8)
+
+
 def scenes(count: int, seed: int) -> np.ndarray:
-    """``count`` scenes, uint8 [count, SIDE, SIDE, 3]; every seventh is a bare surface."""
-    rng = np.random.default_rng(seed)
-    rows = [scene(rng) if i % 7 else (surface(rng) * 255).astype(np.uint8) for i in range(count)]
-    return np.stack(rows)
+    """``count`` scenes, uint8 [count, SIDE, SIDE, 3]."""
+    # forked before any use of a GPU: a spawned process would import everything again
+    with ProcessPoolExecutor(mp_context=get_context("fork")) as pool:
+        return np.stack(list(pool.map(partial(numbered_scene, seed), range(count), chunksize=64)))
 
 
 def drawings_rgba(pixels: int = SIDE) -> np.ndarray:
@@ -128,15 +140,49 @@ def drawings_rgba(pixels: int = SIDE) -> np.ndarray:
     return np.stack(rows)
 
 
-def compose(rng: np.random.Generator, drawings: np.ndarray, backgrounds: np.ndarray) -> np.ndarray:
-    """Drawings [n, S, S, 4] moved, mirrored, relit and put on ``backgrounds`` [n, S, S, 3]; half stay on white."""
-    shifted = np.stack([np.roll(d, tuple(rng.integers(-6, 7, 2)), axis=(0, 1)) for d in drawings]).astype(
-        np.float32
-    )
-    mirrored = rng.random(len(drawings)) < 0.5
-    shifted[mirrored] = shifted[mirrored][:, :, ::-1]
-    gain = rng.uniform(0.6, 1.15, (len(drawings), 1, 1, 3)) ** (rng.random((len(drawings), 1, 1, 1)) < 0.5)
-    white = (rng.random((len(drawings), 1, 1, 1)) < 0.5).astype(np.float32)
-    under = backgrounds * (1 - white) + 255 * white
-    alpha = shifted[..., 3:] / 255
-    return (shifted[..., :3] * gain * alpha + under * (1 - alpha)).clip(0, 255).astype(np.uint8)
+def as_tensor(rows: np.ndarray, device: torch.device) -> Tensor:
+    """uint8 [n, S, S, c] to uint8 [n, c, S, S] on ``device``."""
+    return torch.from_numpy(rows).permute(0, 3, 1, 2).contiguous().to(device)
+
+
+def pick(rows: Tensor, n: int, rng: torch.Generator) -> Tensor:
+    """``n`` random rows, uint8 [n, c, S, S] to float32 in [0, 1]."""
+    index = torch.randint(len(rows), (n,), generator=rng, device=rng.device)
+    return rows[index].float() / 255
+
+
+def uniform(low: float, high: float, shape: tuple[int, ...], rng: torch.Generator) -> Tensor:
+    return low + (high - low) * torch.rand(shape, generator=rng, device=rng.device)
+
+
+def turned(rows: Tensor, rng: torch.Generator) -> Tensor:
+    """Each row mirrored or not, and half of the batches turned by quarters."""
+    rows = torch.where(uniform(0, 1, (len(rows), 1, 1, 1), rng) < 0.5, rows, rows.flip(-1))
+    quarters = int(torch.randint(4, (), generator=rng, device=rng.device))
+    return rows.rot90(quarters, (2, 3)) if uniform(0, 1, (), rng) < 0.5 else rows
+
+
+def moved(rows: Tensor, reach: int, rng: torch.Generator) -> Tensor:
+    """Each row rolled by up to ``reach`` pixels in both directions."""
+    n, c, height, width = rows.shape
+    down, right = torch.randint(-reach, reach + 1, (2, n, 1), generator=rng, device=rng.device)
+    y = (torch.arange(height, device=rng.device) - down) % height
+    x = (torch.arange(width, device=rng.device) - right) % width
+    return rows[
+        torch.arange(n, device=rng.device)[:, None, None, None],
+        torch.arange(c)[None, :, None, None].to(rng.device),
+        y[:, None, :, None],
+        x[:, None, None, :],
+    ]
+
+
+def compose(drawings: Tensor, under: Tensor, rng: torch.Generator) -> Tensor:
+    """Drawings [n, 4, S, S] moved, mirrored, relit and put on ``under`` [n, 3, S, S]; half stay on white."""
+    n = len(drawings)
+    drawings = moved(drawings, 6, rng)
+    drawings = torch.where(uniform(0, 1, (n, 1, 1, 1), rng) < 0.5, drawings, drawings.flip(-1))
+    relit = uniform(0, 1, (n, 1, 1, 1), rng) < 0.5
+    gain = torch.where(relit, uniform(0.6, 1.15, (n, 3, 1, 1), rng), 1.0)
+    under = torch.where(uniform(0, 1, (n, 1, 1, 1), rng) < 0.5, under, 1.0)
+    alpha = drawings[:, 3:]
+    return (drawings[:, :3] * gain * alpha + under * (1 - alpha)).clamp(0, 1)

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import numpy as np
 import torch
 from diffusers import AutoencoderTiny, DDPMScheduler, UNet2DConditionModel
 from torch import Tensor, nn
-from transformers import CLIPTextModel
 
 from pocket import pictures, text
 from pocket.average import new_average
+from pocket.job import Job, descend
 from replication_bench.data.openmoji import OpenMoji
 
-BATCH = 32
 VARIANTS = 6
-PEAK_RATE = 6e-4
+PEAK_RATE = 1e-3
 CAPTION_DROPOUT = 0.1
-EMA_DECAY = 0.995
+EMA_DECAY = 0.999
 
 
 def new_unet() -> UNet2DConditionModel:
@@ -60,7 +58,7 @@ def shifted(image: np.ndarray, rng: np.random.Generator, variant: int) -> np.nda
 
 
 @torch.no_grad()
-def encode_public(vae: AutoencoderTiny) -> tuple[list[str], Tensor]:
+def encode_public(vae: AutoencoderTiny, device: torch.device) -> tuple[list[str], Tensor]:
     """Captions and latents float32 [VARIANTS, n, 12, 16, 16] of the public drawings."""
     public, rng = OpenMoji().load().public, np.random.default_rng(2)
     images = [np.asarray(example.load()) for example in public]
@@ -68,7 +66,7 @@ def encode_public(vae: AutoencoderTiny) -> tuple[list[str], Tensor]:
     for variant in range(VARIANTS):
         rows = np.stack([shifted(image, rng, variant) for image in images]).astype(np.float32) / 127.5 - 1
         chunks = torch.from_numpy(rows).permute(0, 3, 1, 2).split(64)
-        variants.append(torch.cat([vae.encode(chunk.contiguous()).latents for chunk in chunks]))
+        variants.append(torch.cat([vae.encode(chunk.contiguous().to(device)).latents for chunk in chunks]))
     return [example.captions[0] for example in public], torch.stack(variants)
 
 
@@ -81,14 +79,6 @@ class Pair(nn.Module):
 
     def forward(self, x_t: Tensor, t: Tensor, ids: Tensor) -> Tensor:
         return self.unet(x_t, t, self.text_encoder(ids)[0]).sample
-
-
-def new_pair(tokenizer, work: Path) -> Pair:
-    """The two networks, from an earlier training in ``work`` where there is one."""
-    if (work / "unet").is_dir():
-        unet = UNet2DConditionModel.from_pretrained(work / "unet")
-        return Pair(unet, CLIPTextModel.from_pretrained(work / "text_encoder"))
-    return Pair(new_unet(), text.new_text_encoder(tokenizer))
 
 
 def tokens(tokenizer, captions: list[str]) -> Tensor:
@@ -104,36 +94,45 @@ def save(pair: Pair, tokenizer, work: Path) -> None:
     new_scheduler().save_pretrained(work / "scheduler")
 
 
-def train(work: Path, seconds: float) -> None:
-    """Train for ``seconds``; the averaged weights are saved beside the VAE in ``work``."""
+class Source:
+    """Random rows of the public latents with their tokens; some captions are dropped."""
+
+    def __init__(self, latents: Tensor, ids: Tensor, empty: Tensor, job: Job):
+        self.latents, self.ids, self.empty = (rows.to(job.device) for rows in (latents, ids, empty))
+        self.job, self.rng, self.scheduler = job, job.rng(0), new_scheduler()
+
+    def integers(self, high: int) -> Tensor:
+        return torch.randint(high, (self.job.batch,), generator=self.rng, device=self.job.device)
+
+    def draw(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """x_t, t, tokens and the velocity to predict."""
+        rows, t = self.integers(len(self.ids)), self.integers(1000)
+        x_0 = self.latents[self.integers(VARIANTS), rows]
+        noise = torch.randn(x_0.shape, generator=self.rng, device=self.job.device)
+        chance = torch.rand(self.job.batch, 1, generator=self.rng, device=self.job.device)
+        ids = torch.where(chance < CAPTION_DROPOUT, self.empty, self.ids[rows])
+        x_t = self.scheduler.add_noise(x_0, noise, t).contiguous(memory_format=torch.channels_last)
+        return x_t, t, ids, self.scheduler.get_velocity(x_0, noise, t)
+
+
+def train(work: Path, job: Job) -> None:
+    """Train; the averaged weights are saved beside the VAE in ``work``."""
     torch.manual_seed(0)
-    captions, latents = encode_public(AutoencoderTiny.from_pretrained(work / "vae").eval())
+    captions, latents = encode_public(
+        AutoencoderTiny.from_pretrained(work / "vae").eval().to(job.device), job.device
+    )
     print("latents mean", latents[0].mean().item(), "std", latents[0].std().item(), flush=True)
     tokenizer = text.new_tokenizer(captions)
-    ids, empty = tokens(tokenizer, captions), tokens(tokenizer, [""])
-    pair = new_pair(tokenizer, work).to(memory_format=torch.channels_last)
+    source = Source(latents, tokens(tokenizer, captions), tokens(tokenizer, [""]), job)
+    pair = Pair(new_unet(), text.new_text_encoder(tokenizer))
+    pair = pair.to(job.device, memory_format=torch.channels_last)
     average = new_average(pair, EMA_DECAY)
-    optimiser = torch.optim.AdamW(pair.parameters(), lr=PEAK_RATE, betas=(0.9, 0.99), fused=True)
-    scheduler = new_scheduler()
-    start, step = time.monotonic(), 0
-    while (done := (time.monotonic() - start) / seconds) < 1:
-        for group in optimiser.param_groups:
-            group["lr"] = PEAK_RATE * min(done / 0.02, 0.02 + 0.98 * 0.5 * (1 + np.cos(np.pi * done)))
-        rows = torch.randint(len(captions), (BATCH,))
-        x_0 = latents[torch.randint(VARIANTS, (BATCH,)), rows]
-        dropped = torch.rand(BATCH, 1) < CAPTION_DROPOUT
-        t, noise = torch.randint(1000, (BATCH,)), torch.randn_like(x_0)
-        x_t = scheduler.add_noise(x_0, noise, t).contiguous(memory_format=torch.channels_last)
-        prediction = pair(x_t, t, torch.where(dropped, empty, ids[rows]))
-        loss = (prediction - scheduler.get_velocity(x_0, noise, t)).square().mean()
-        loss.backward()
-        nn.utils.clip_grad_norm_(pair.parameters(), 1.0)
-        optimiser.step()
-        optimiser.zero_grad()
-        average.update_parameters(pair)
-        if step % 100 == 0:
-            print(f"unet {done:6.1%} images {step * BATCH} loss {loss.item():.4f}", flush=True)
+    optimiser = torch.optim.AdamW(pair.parameters(), betas=(0.9, 0.99), fused=True)
+    for step in job.steps(optimiser, PEAK_RATE):
+        x_t, t, ids, velocity = source.draw()
+        loss = (pair(x_t, t, ids) - velocity).square().mean()
+        descend(loss, pair, optimiser, average)
+        job.report("unet", step, loss)
         if step % 500 == 499:
             save(average.module, tokenizer, work)
-        step += 1
     save(average.module, tokenizer, work)

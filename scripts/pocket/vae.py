@@ -7,28 +7,30 @@ decoder forgive the small errors of a sampled latent.
 
 from __future__ import annotations
 
-import time
+from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import torch
 from diffusers import AutoencoderTiny
+from torch import Tensor
 from torch.nn import functional
 
 from pocket import pictures
 from pocket.average import new_average
+from pocket.job import Job, descend
 
-BATCH = 32
 LATENT_NOISE = 0.06
-EMA_DECAY = 0.995
+EMA_DECAY = 0.999
 PEAK_RATE = 2e-3
 WIDTH = 32
+DECODER_WIDTH = 64  # nobody waits for the decoder: it runs once an image, the encoder's latents are cached
+SCENES = 20_000
 
 
 def new_vae() -> AutoencoderTiny:
     return AutoencoderTiny(
         encoder_block_out_channels=(WIDTH,) * 3,
-        decoder_block_out_channels=(WIDTH,) * 3,
+        decoder_block_out_channels=(DECODER_WIDTH,) * 3,
         num_encoder_blocks=(0, 2, 4),
         num_decoder_blocks=(4, 2, 1),
         latent_channels=12,
@@ -37,72 +39,65 @@ def new_vae() -> AutoencoderTiny:
     )
 
 
-def batches(rng: np.random.Generator, count: int):
-    """Endless batches float32 [BATCH, 3, 64, 64] in [-1, 1]: half composed drawings, half scenes."""
-    drawings, scenes = pictures.drawings_rgba(), pictures.scenes(count, seed=1)
-    half = BATCH // 2
+def batches(job: Job) -> Iterator[Tensor]:
+    """Endless batches float32 [batch, 3, 64, 64] in [-1, 1]: half composed drawings, half scenes."""
+    made = pictures.scenes(SCENES, seed=1)
+    scenes = pictures.as_tensor(made, job.device)
+    drawings = pictures.as_tensor(pictures.drawings_rgba(), job.device)
+    rng, half = job.rng(0), job.batch // 2
     while True:
-        under = scenes[rng.integers(len(scenes), size=half)]
-        composed = pictures.compose(rng, drawings[rng.integers(len(drawings), size=half)], under)
-        plain = scenes[rng.integers(len(scenes), size=half)]
-        flips = rng.random(half) < 0.5
-        plain[flips] = plain[flips][:, :, ::-1]
-        turned = np.rot90(plain, k=int(rng.integers(4)), axes=(1, 2)) if rng.random() < 0.5 else plain
-        rows = np.concatenate([composed, turned]).astype(np.float32) / 127.5 - 1
-        yield torch.from_numpy(rows).permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last)
+        composed = pictures.compose(pictures.pick(drawings, half, rng), pictures.pick(scenes, half, rng), rng)
+        plain = pictures.turned(pictures.pick(scenes, half, rng), rng)
+        rows = torch.cat([composed, plain]) * 2 - 1
+        yield rows.contiguous(memory_format=torch.channels_last)
 
 
-def edge_loss(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+def edge_loss(a: Tensor, b: Tensor) -> Tensor:
     d = a - b
     return (d[..., 1:, :] - d[..., :-1, :]).abs().mean() + (d[..., 1:] - d[..., :-1]).abs().mean()
 
 
-def moment_loss(latents: torch.Tensor) -> torch.Tensor:
+def moment_loss(latents: Tensor) -> Tensor:
     """Zero when every channel of the composed half has mean 0 and variance 1 over the batch."""
     flat = latents.transpose(0, 1).flatten(1)
     return flat.mean(1).square().mean() + (flat.std(1) - 1).square().mean()
 
 
-def loss_of(vae: AutoencoderTiny, images: torch.Tensor) -> torch.Tensor:
+def loss_of(vae: AutoencoderTiny, images: Tensor, rng: torch.Generator) -> Tensor:
     latents = vae.encode(images).latents
-    decoded = vae.decode(latents + LATENT_NOISE * torch.randn_like(latents)).sample
+    noise = torch.randn(latents.shape, generator=rng, device=latents.device)
+    decoded = vae.decode(latents + LATENT_NOISE * noise).sample
     return (
         functional.l1_loss(decoded, images)
         + edge_loss(decoded, images)
-        + 0.05 * moment_loss(latents[: BATCH // 2])
+        + 0.05 * moment_loss(latents[: len(images) // 2])
     )
 
 
-def learning_rate(done: float) -> float:
-    """Warm-up over 2 %, then half a cosine to zero; ``done`` is the share of the training that is over."""
-    return PEAK_RATE * min(done / 0.02, 0.5 * (1 + np.cos(np.pi * done)))
+def with_new_decoder(folder: Path) -> AutoencoderTiny:
+    """A fresh decoder behind the trained, now frozen encoder of ``folder``."""
+    vae = new_vae()
+    vae.encoder.load_state_dict(AutoencoderTiny.from_pretrained(folder).encoder.state_dict())
+    vae.encoder.requires_grad_(False)
+    return vae
 
 
-def train(out: Path, seconds: float, scenes: int = 6000, decoder_only: bool = False) -> None:
-    """Train for ``seconds`` and save the averaged weights to ``out``.
+def train(out: Path, job: Job, decoder_only: bool = False) -> None:
+    """Train and save the averaged weights to ``out``.
 
-    ``decoder_only`` continues from ``out`` with a frozen encoder, so that latents that a U-Net has learnt stay valid.
+    ``decoder_only`` keeps the encoder of ``out``, so that latents that a U-Net has learnt stay valid.
     """
-    torch.manual_seed(int(decoder_only))
-    vae = AutoencoderTiny.from_pretrained(out) if decoder_only else new_vae()
-    vae.encoder.requires_grad_(not decoder_only)
-    vae = vae.to(memory_format=torch.channels_last)
+    source, rng = batches(job), job.rng(1)
+    images = next(source)
+    torch.manual_seed(0)
+    vae = with_new_decoder(out) if decoder_only else new_vae()
+    vae = vae.to(job.device, memory_format=torch.channels_last)
     average = new_average(vae, EMA_DECAY)
     trained = [p for p in vae.parameters() if p.requires_grad]
     optimiser = torch.optim.AdamW(trained, betas=(0.9, 0.99), weight_decay=1e-4, fused=True)
-    source = batches(np.random.default_rng(int(decoder_only)), scenes)
-    next(source)
-    start, step = time.monotonic(), 0
-    while (done := (time.monotonic() - start) / seconds) < 1:
-        for group in optimiser.param_groups:
-            group["lr"] = learning_rate(done)
-        loss = loss_of(vae, next(source))
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(trained, 1.0)
-        optimiser.step()
-        optimiser.zero_grad()
-        average.update_parameters(vae)
-        if step % 100 == 0:
-            print(f"vae {done:6.1%} images {step * BATCH} loss {loss.item():.4f}", flush=True)
-        step += 1
+    for step in job.steps(optimiser, PEAK_RATE):
+        loss = loss_of(vae, images, rng)
+        descend(loss, vae, optimiser, average)
+        job.report("vae", step, loss)
+        images = next(source)
     average.module.save_pretrained(out)
