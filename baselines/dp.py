@@ -15,10 +15,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from baselines.extras import require
-from baselines.privacy import ACCOUNTANTS, missing_reason, note, private_history, spent
+from baselines.privacy import ACCOUNTANTS, INSTALL, missing_reason, note, private_history, spent
 from replication_bench.data.example import Examples
 from replication_bench.errors import ConfigError
+from replication_bench.extras import require
 from replication_bench.method import Context, Method, Step
 from replication_bench.ranges import at_least, integer, one_of, positive
 from replication_bench.results import Measurement
@@ -35,7 +35,7 @@ def watch(module: nn.Module) -> None:
     Raises:
         ConfigError: a trained layer that mixes the rows of a batch.
     """
-    hooks = require("opacus.grad_sample.grad_sample_module", "dp").GradSampleHooks
+    hooks = require("opacus.grad_sample.grad_sample_module", INSTALL).GradSampleHooks
     try:
         hooks(module, loss_reduction="sum", strict=True)
     except NotImplementedError as error:
@@ -84,6 +84,7 @@ class Dp(Method):
 
     summary: ClassVar[str] = "DP-SGD: clipped per-example gradients with Gaussian noise"
     paper: ClassVar[str] = "arXiv 1607.00133 (CCS 2016); for diffusion models arXiv 2210.09929"
+    needs: ClassVar[tuple[tuple[str, str], ...]] = (("opacus", INSTALL),)
 
     noise_multiplier: float = 1.0
     max_grad_norm: float = 1.0
@@ -106,10 +107,8 @@ class Dp(Method):
         """The same; refuses to begin where training could not.
 
         Raises:
-            PluginError: Opacus is not installed.
             ConfigError: see ``check_machine``.
         """
-        require("opacus", "dp")
         check_machine(ctx)
         return data
 
@@ -124,7 +123,7 @@ class Dp(Method):
 
     def optimiser(self, module: nn.Module, ctx: Context) -> torch.optim.Optimizer:
         """AdamW as configured inside Opacus' DPOptimizer; puts the hooks on ``module``."""
-        private = require("opacus.optimizers", "dp").DPOptimizer
+        private = require("opacus.optimizers", INSTALL).DPOptimizer
         watch(module)
         optimiser: torch.optim.Optimizer = private(
             super().optimiser(module, ctx),

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from torch import nn
 
-from baselines.extras import require
-from replication_bench.data.example import Examples
 from replication_bench.errors import ConfigError
-from replication_bench.method import Context, Method, Stage
+from replication_bench.extras import require
+from replication_bench.method import Method, Stage
 from replication_bench.ranges import integer, positive
 
 if TYPE_CHECKING:
     from replication_bench.backbone import Backbone
 
+INSTALL = "replbench[lora]"
 ATTENTION = ("to_q", "to_k", "to_v", "to_out.0")
 
 
@@ -76,6 +76,7 @@ class Lora(Method):
 
     summary: ClassVar[str] = "low-rank adapters on the attention layers, the U-Net frozen"
     paper: ClassVar[str] = "arXiv 2106.09685 (ICLR 2022); against memorization arXiv 2410.22149"
+    needs: ClassVar[tuple[tuple[str, str], ...]] = (("peft", INSTALL),)
 
     rank: int = 8
     alpha: float = 8.0
@@ -86,18 +87,14 @@ class Lora(Method):
         positive("alpha", self.alpha)
         object.__setattr__(self, "targets", module_names(self.targets))
 
-    def dataset(self, data: Examples, ctx: Context) -> Examples:
-        """The same; refuses to begin without PEFT.
+    def build(self, backbone: Backbone, stage: Stage) -> nn.Module:
+        """A frozen copy of the pretrained U-Net with trainable adapters.
 
         Raises:
             PluginError: PEFT is not installed.
+            ConfigError: see ``add_adapters``.
         """
-        require("peft", "lora")
-        return data
-
-    def build(self, backbone: Backbone, stage: Stage) -> nn.Module:
-        """A frozen copy of the pretrained U-Net with trainable adapters."""
-        peft = require("peft", "lora")
+        peft = require("peft", INSTALL)
         config = peft.LoraConfig(
             r=self.rank,
             lora_alpha=self.alpha,

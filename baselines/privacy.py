@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from baselines.extras import require
 from replication_bench.config import TrainConfig
+from replication_bench.extras import require
 from replication_bench.method import Context, Method, Stage
 from replication_bench.training import share_budget, steps
 
 if TYPE_CHECKING:
     from baselines.dp import Dp
 
+INSTALL = "replbench[dp]"
 ACCOUNTANTS = ("rdp", "prv")
 MIXING = ("dataset", "encode", "loss")
 History = list[tuple[float, float, int]]
@@ -32,7 +33,7 @@ def private_history(
 
 def spent(history: History, delta: float, accountant: str) -> float:
     """Epsilon at ``delta`` by Opacus' accountant ``rdp`` or ``prv``."""
-    ledger = require("opacus.accountants", "dp").create_accountant(accountant)
+    ledger = require("opacus.accountants", INSTALL).create_accountant(accountant)
     ledger.history = list(history)
     return float(ledger.get_epsilon(delta=delta))
 

@@ -175,12 +175,14 @@ class Method:
         paper: where the method was published; empty for controls.
         kind: ``train`` changes training, ``sample`` only sampling.
         reported: the numbers its paper prints.
+        needs: packages beyond replbench's own, as (module, what pip is to install).
     """
 
     summary: ClassVar[str] = "plain fine-tuning of the whole U-Net"
     paper: ClassVar[str] = ""
     kind: ClassVar[Literal["train", "sample"]] = "train"
     reported: ClassVar[tuple[Reported, ...]] = ()
+    needs: ClassVar[tuple[tuple[str, str], ...]] = ()
 
     def overrides(self, hook: str) -> bool:
         """Whether this method replaces the default of ``hook``; the harness may then not take a shortcut."""
