@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 CHAINED = ("dataset", "caption", "image", "encode", "prompt", "condition", "initial", "wrap", "facts")
-OWNED = ("stages", "build", "order", "timesteps", "loss", "optimiser", "denoiser", "guide")
+OWNED = ("stages", "build", "order", "timesteps", "loss", "optimiser", "update", "denoiser", "guide")
 HOOKS = CHAINED + OWNED
 TRAINING = ("dataset", "caption", "image", "encode", *OWNED[:-1])
 
@@ -76,6 +76,29 @@ class Reported(NamedTuple):
     source: str
 
 
+@dataclass(frozen=True)
+class Step:
+    """One training step with everything drawn, for the hook ``update``.
+
+    Attributes:
+        rows: examples drawn; 0 where a random draw was empty.
+        images: what the step counts on the clock; ``rows`` on average where ``order`` draws a random number.
+        losses: computes the losses of the rows of a slice as a batch of their own, float [m].
+        backward: adds the gradients of a number; use it in place of ``Tensor.backward``.
+        clip: clips the gradients to the norm that the configuration sets.
+        optimiser: what the hook ``optimiser`` returned, perhaps inside Accelerate's wrapper.
+        rng: random stream of this step, for draws of ``update``; on the CPU.
+    """
+
+    rows: int
+    images: int
+    losses: Callable[[slice], Tensor]
+    backward: Callable[[Tensor], None]
+    clip: Callable[[], None]
+    optimiser: torch.optim.Optimizer
+    rng: torch.Generator
+
+
 @dataclass
 class SampleBatch:
     """The samples that are generated together. Calls of a denoiser hold whole batches: row i is sample i mod n.
@@ -107,6 +130,8 @@ class Context:
         sample: sampling configuration.
         seeds: the run's random streams, for draws that belong to no step and no image.
         training: the examples that the networks learn from, after the hook ``dataset``.
+        public: images of the dataset that are neither private nor held out; may be empty.
+        method: the whole method of the run, for a part that must know what it is combined with.
         embedder: the copy detector of the run.
         vectors: unit vectors float32 [n, d] of examples under ``embedder``, from the cache where they are there.
         networks: the trained networks in the order of the stages; empty while training.
@@ -119,6 +144,8 @@ class Context:
     sample: SampleConfig = field(default_factory=SampleConfig)
     seeds: Seeds = field(default_factory=lambda: Seeds(0))
     training: Examples | None = None
+    public: Examples | None = None
+    method: Method | None = None
     embedder: Embedder | None = None
     vectors: Callable[[Examples], Vectors] | None = None
     networks: tuple[nn.Module, ...] = ()
@@ -148,12 +175,14 @@ class Method:
         paper: where the method was published; empty for controls.
         kind: ``train`` changes training, ``sample`` only sampling.
         reported: the numbers its paper prints.
+        needs: packages beyond replbench's own, as (module, what pip is to install).
     """
 
     summary: ClassVar[str] = "plain fine-tuning of the whole U-Net"
     paper: ClassVar[str] = ""
     kind: ClassVar[Literal["train", "sample"]] = "train"
     reported: ClassVar[tuple[Reported, ...]] = ()
+    needs: ClassVar[tuple[tuple[str, str], ...]] = ()
 
     def overrides(self, hook: str) -> bool:
         """Whether this method replaces the default of ``hook``; the harness may then not take a shortcut."""
@@ -224,6 +253,23 @@ class Method:
             eps=1e-8,
             weight_decay=train.weight_decay,
         )
+
+    def update(self, step: Step, ctx: Context) -> Tensor:
+        """Gradients of the mean loss, clipped, and one optimiser step; nothing where no example was drawn.
+
+        The learning rate is set before, and averaged weights follow afterwards.
+
+        Returns:
+            The losses without gradient, float [rows].
+        """
+        if not step.rows:
+            return torch.zeros(0)
+        losses = step.losses(slice(None))
+        step.backward(losses.mean())
+        step.clip()
+        step.optimiser.step()
+        step.optimiser.zero_grad()
+        return losses.detach()
 
     def denoiser(self, modules: Sequence[nn.Module]) -> Denoiser:
         """One denoiser over the stages' networks, in the order of ``stages``.

@@ -19,6 +19,7 @@ from PIL import Image
 
 from replication_bench import machine, plugins, resolve
 from replication_bench.config import RunConfig
+from replication_bench.data.example import Examples
 from replication_bench.embedders.cache import embed
 from replication_bench.encoding import Encoder
 from replication_bench.method import Context, Method
@@ -139,6 +140,8 @@ class Run:
             self.config.train,
             self.config.sample,
             self.seeds,
+            public=self.bench.splits.public,
+            method=self.method,
             embedder=self.bench.embedder,
             vectors=lambda examples: self.bench.vectors(examples, lambda done: None),
         )
@@ -148,10 +151,16 @@ class Run:
         """Accelerate's name of the mixed precision."""
         return machine.choose_precision(self.config.train.precision, self.bench.device)
 
+    def prepare(self) -> Examples:
+        """The training set after the hook ``dataset``, which runs once."""
+        if self.context.training is None:
+            self.context.training = self.method.dataset(self.bench.splits.train, self.context)
+        return self.context.training
+
     def train(self, jobs: list[StageJob]) -> Trainer:
         """Train every stage that has no final weights yet."""
         accelerator = Accelerator(mixed_precision=self.precision, cpu=self.bench.device == "cpu")
-        data = self.context.training = self.method.dataset(self.bench.splits.train, self.context)
+        data = self.prepare()
         encoder = Encoder(self.method, data, self.bench.backbone, self.config.train.flip)
         trainer = Trainer(self.method, data, encoder, self.context, self.seeds, accelerator)
         for job in jobs:

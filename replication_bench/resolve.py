@@ -22,6 +22,7 @@ from replication_bench.config import (
     validate,
 )
 from replication_bench.errors import ConfigError, PluginError, did_you_mean
+from replication_bench.extras import check_needs
 from replication_bench.method import Method
 
 ALIASES = {"caption-randomization": "rc", "data-augmentation": "augment"}
@@ -81,6 +82,8 @@ def method_parts(name: str) -> list[str]:
 def build_method(name: str, options: dict[str, Options]) -> tuple[Method, NamedOptions]:
     """The method ``name`` (parts joined by ``+``) and its resolved parameters."""
     parts = [(part, construct("methods", part, options.get(part, {}))) for part in method_parts(name)]
+    for part, method in parts:
+        check_needs(part, method)
     resolved = {part: asdict(method) for part, method in parts}
     return compose(parts), NamedOptions(name="+".join(part for part, _ in parts), options=resolved)
 

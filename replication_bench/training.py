@@ -16,7 +16,7 @@ from replication_bench.config import TrainConfig
 from replication_bench.data.example import Examples
 from replication_bench.denoiser import UNetDenoiser
 from replication_bench.encoding import Encoder
-from replication_bench.method import Batch, Context, Method, Stage
+from replication_bench.method import Batch, Context, Encoded, Method, Stage, Step
 from replication_bench.seeds import Seeds
 from replication_bench.store import write_atomic
 
@@ -111,14 +111,20 @@ class Trainer:
 
     def step(self, state: TrainingState, stage: Stage, start: int, stop: int) -> float:
         """One optimiser step on the images [start, stop) of this stage's clock; returns the mean loss."""
-        seeds, method, device = (
-            Seeds(self.seeds.derive("stage", stage.name)),
-            self.method,
-            self.accelerator.device,
-        )
-        indices = method.order(len(self.data), start, stop, seeds)
-        if not indices:  # a random draw of a random size may be empty
-            return float("nan")
+        seeds = Seeds(self.seeds.derive("stage", stage.name))
+        indices = self.method.order(len(self.data), start, stop, seeds)
+        losses = self.losses(state, stage, seeds, start, indices) if indices else no_losses
+        state.set_rate(learning_rate(stop, self.config))
+        step = state.new_step(len(indices), stop - start, losses, seeds.torch("update", start))
+        found = self.method.update(step, self.ctx)
+        state.follow()
+        return float(found.mean()) if len(found) else float("nan")
+
+    def losses(
+        self, state: TrainingState, stage: Stage, seeds: Seeds, start: int, indices: list[int]
+    ) -> Callable[[slice], Tensor]:
+        """Draw captions, images, timesteps and noise of a step; what is returned computes the losses of its rows."""
+        method, device = self.method, self.accelerator.device
         captions = tuple(
             draw_caption(method, self.data, index, start + row, seeds, self.config.caption_dropout)
             for row, index in enumerate(indices)
@@ -128,10 +134,18 @@ class Trainer:
         encoded = method.encode(encoded, batch, self.ctx, seeds.torch("encode", start))
         t = method.timesteps(len(indices), stage, seeds.torch("timesteps", start)).to(device)
         noise = torch.randn(encoded.latents.shape, generator=seeds.torch("noise", start)).to(device)
-        with self.accelerator.autocast():
-            losses = method.loss(state.denoiser, encoded, t, noise, self.ctx)
-        state.update(losses.mean(), learning_rate(stop, self.config))
-        return float(losses.detach().mean())
+
+        def losses(rows: slice) -> Tensor:
+            part = Encoded(encoded.latents[rows], encoded.cond[rows])
+            with self.accelerator.autocast():
+                return method.loss(state.denoiser, part, t[rows], noise[rows], self.ctx)
+
+        return losses
+
+
+def no_losses(rows: slice) -> Tensor:
+    """The losses of a step that drew no example: random draws of a random size may be empty."""
+    return torch.zeros(0)
 
 
 def steps(done: int, images: int, batch_size: int) -> Iterator[tuple[int, int]]:
@@ -158,14 +172,23 @@ class TrainingState:
         if self.config.ema_decay:
             self.average = {name: value.detach().clone() for name, value in network.state_dict().items()}
 
-    def update(self, loss: Tensor, rate: float) -> None:
-        """Backward, clip, step."""
+    def set_rate(self, rate: float) -> None:
+        """The learning rate of the next step."""
         for group in self.optimiser.param_groups:
             group["lr"] = rate
-        self.accelerator.backward(loss)
+
+    def new_step(
+        self, rows: int, images: int, losses: Callable[[slice], Tensor], rng: torch.Generator
+    ) -> Step:
+        """A step of this network, for the hook ``update``."""
+        return Step(rows, images, losses, self.accelerator.backward, self.clip, self.optimiser, rng)
+
+    def clip(self) -> None:
+        """Clip the gradients to the configured norm."""
         self.accelerator.clip_grad_norm_(self.denoiser.parameters(), self.config.clip_norm)
-        self.optimiser.step()
-        self.optimiser.zero_grad()
+
+    def follow(self) -> None:
+        """Move the averaged weights towards the new ones."""
         for name, value in self.network.state_dict().items() if self.average else ():
             self.average[name].lerp_(value.detach(), 1 - self.config.ema_decay)
 

@@ -65,7 +65,9 @@ def execute(request: Request, out: Path, console: Console) -> tuple[list[tuple[R
     progress = new_progress(console)
     runs = [Run(config, bench, out, Bars(progress)) for config in configs]
     for run in runs:
-        run.jobs()  # a stage that cannot be meant is refused before the first run trains
+        run.jobs()  # what cannot be meant is refused before the first run trains
+        if run.finished() is None:
+            run.prepare()
     done = []
     with progress:
         for run in runs:

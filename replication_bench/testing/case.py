@@ -15,7 +15,8 @@ from replication_bench.backbone import Backbone
 from replication_bench.config import TrainConfig
 from replication_bench.data.example import Example, Examples
 from replication_bench.denoiser import Denoiser, UNetDenoiser
-from replication_bench.method import Conditioning, Context, Encoded, Method, SampleBatch, Stage
+from replication_bench.embedders.protocol import Vectors
+from replication_bench.method import Conditioning, Context, Encoded, Method, SampleBatch, Stage, Step
 from replication_bench.seeds import Seeds
 from replication_bench.testing.tiny import picture
 
@@ -41,6 +42,14 @@ def example(index: int) -> Example:
     """A drawn picture as an example."""
     image, caption = picture(np.random.default_rng(index))
     return Example(f"{index:04d}", (caption, f"another {caption}"), image.copy, sha256=f"{index:064x}")
+
+
+def thumbnails(examples: Examples) -> Vectors:
+    """Unit vectors float32 [n, 48] of examples: their 4 x 4 thumbnails, centred."""
+    small = [np.asarray(item.load().resize((4, 4)), dtype=np.float32).ravel() for item in examples]
+    rows = np.stack([row - row.mean() for row in small])
+    vectors: Vectors = rows / np.linalg.norm(rows, axis=1, keepdims=True).clip(1e-6)
+    return vectors
 
 
 @dataclass(frozen=True)
@@ -72,8 +81,16 @@ class Case:
 
     @property
     def ctx(self) -> Context:
-        """A context with the first captions as prompts."""
-        return Context(self.backbone, TrainConfig(), training=self.examples, batch=self.samples)
+        """A context with the first captions as prompts, other pictures as public ones, thumbnails as vectors."""
+        return Context(
+            self.backbone,
+            TrainConfig(),
+            training=self.examples,
+            public=Examples(tuple(example(index) for index in range(ROWS, 2 * ROWS))),
+            method=self.method,
+            vectors=thumbnails,
+            batch=self.samples,
+        )
 
     @property
     def samples(self) -> SampleBatch:
@@ -126,11 +143,23 @@ class Case:
         """One network a stage, all different."""
         return [self.network(stage, seed) for seed, stage in enumerate(self.stages)]
 
-    def loss(self, module: nn.Module, stage: Stage, step: int = 0) -> Tensor:
-        """The method's loss of one training step, as the harness computes it."""
-        t = self.method.timesteps(ROWS, stage, generator(step))
-        denoiser = UNetDenoiser(module)
-        return self.method.loss(denoiser, self.encoded, t, self.noise(3 + step), self.ctx)
+    def loss(self, module: nn.Module, stage: Stage, step: int = 0, rows: slice = slice(None)) -> Tensor:
+        """The method's losses of some rows of one training step, as the harness computes them."""
+        t = self.method.timesteps(ROWS, stage, generator(step))[rows]
+        encoded = Encoded(*(value[rows] for value in self.encoded))
+        return self.method.loss(UNetDenoiser(module), encoded, t, self.noise(3 + step)[rows], self.ctx)
+
+    def step(self, module: nn.Module, stage: Stage, number: int, optimiser: torch.optim.Optimizer) -> Step:
+        """One training step of ``module``, as the harness hands it to the hook ``update``."""
+        return Step(
+            rows=ROWS,
+            images=ROWS,
+            losses=lambda rows: self.loss(module, stage, number, rows),
+            backward=torch.autograd.backward,
+            clip=lambda: None,
+            optimiser=optimiser,
+            rng=generator(number),
+        )
 
     def predict(self, denoiser: Denoiser) -> Tensor:
         """A prediction for rows of unequal timesteps, without gradients; float [ROWS, c, h, w]."""

@@ -261,13 +261,12 @@ def check_two_training_steps(case: Case) -> None:
     """Two steps with the method's optimiser change the network, its frozen weights and the backbone apart."""
     backbone = copies(case.ctx)
     for stage in case.stages:
-        module = case.build(stage)
+        module = case.build(stage).train()
         before = {name: parameter.detach().clone() for name, parameter in module.named_parameters()}
         optimiser = case.method.optimiser(module, case.ctx)
-        for step in range(2):
-            optimiser.zero_grad()
-            torch.autograd.backward(case.loss(module, stage, step).mean())
-            optimiser.step()
+        for number in range(2):
+            losses = case.method.update(case.step(module, stage, number, optimiser), case.ctx)
+            expect(losses.shape == (ROWS,), f"update returns losses of shape {list(losses.shape)}")
         moved = {
             name for name, parameter in module.named_parameters() if not torch.equal(parameter, before[name])
         }

