@@ -35,7 +35,7 @@ def test_a_value_out_of_range_is_one_line_that_names_the_parameter(
 @pytest.mark.parametrize("value", [2, 2.0, True, "3", None])
 def test_an_integer_has_a_least_value(value: Any) -> None:
     ranges.integer("n", 3, 3)
-    with pytest.raises(ConfigError, match="in n; got .*; want an integer from 3"):
+    with pytest.raises(ConfigError, match=r"in n; got .*; want an integer from 3"):
         ranges.integer("n", value, 3)
 
 
