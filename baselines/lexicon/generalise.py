@@ -21,11 +21,46 @@ BORDERS = ("CC", "IN", "TO", "PRP", "DT", "MD", "W", "EX", "UH", ",", ".", ":", 
 SENTENCE = 4  # from more words than this, a bare verb is taken for one; "oil drum" and "fly" are names
 # words that hold, count or show what the caption is about
 LIGHT = frozenset(
-    "pair couple bunch set group lot part piece kind type glass bowl cup pot face symbol button".split()
+    [
+        "pair",
+        "couple",
+        "bunch",
+        "set",
+        "group",
+        "lot",
+        "part",
+        "piece",
+        "kind",
+        "type",
+        "glass",
+        "bowl",
+        "cup",
+        "pot",
+        "face",
+        "symbol",
+        "button",
+    ]
 )
-VAGUE = frozenset("whole point solid area unit".split())  # WordNet's classes that say nothing in a caption
+VAGUE = frozenset(
+    ["whole", "point", "solid", "area", "unit"]
+)  # WordNet's classes that say nothing in a caption
 UNCOUNTED = frozenset(
-    "clothing food furniture art arts papers equipment machinery water weather music fabric money energy".split()
+    [
+        "clothing",
+        "food",
+        "furniture",
+        "art",
+        "arts",
+        "papers",
+        "equipment",
+        "machinery",
+        "water",
+        "weather",
+        "music",
+        "fabric",
+        "money",
+        "energy",
+    ]
 )
 
 

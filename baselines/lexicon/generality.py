@@ -1,4 +1,4 @@
-"""The generality score of a caption (Li et al., arXiv 2309.07254; ``generality.py`` of HowardLi0816/dual-fusion-diffusion).
+"""The generality score of a caption: Li et al., arXiv 2309.07254; HowardLi0816/dual-fusion-diffusion ``generality.py``.
 
 The mean of four scores from 0 to 10. The source reads words with spaCy and NLTK models; here they are textblob's, so
 the numbers are near the source's and not equal to them: a named entity is a run of proper nouns, and a verb's tense is
@@ -17,7 +17,9 @@ from baselines.lexicon.wordnet import WordNet, installed
 
 EVERYDAY_NOUNS = 30_000  # the source's number of words in daily use
 PRESENT = ("VBZ", "VBP", "VBG")
-BE = frozenset("be am is are was were been being 's 're 'm".split())  # no verbs to spaCy, but auxiliaries
+BE = frozenset(
+    ["be", "am", "is", "are", "was", "were", "been", "being", "'s", "'re", "'m"]
+)  # no verbs to spaCy, but auxiliaries
 
 
 @dataclass(frozen=True)

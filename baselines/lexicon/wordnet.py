@@ -145,7 +145,7 @@ class WordNet:
         found = [self.synsets[offset] for offset in self.senses[lemma]] if lemma else []
 
         def strange(synset: Synset) -> tuple[bool, bool]:
-            name = any(l[0].isupper() for l in synset.lemmas if l.lower() == lemma)
+            name = any(form[0].isupper() for form in synset.lemmas if form.lower() == lemma)
             return name and words.islower(), synset.file not in PICTURED
 
         return min(found, key=strange, default=None)

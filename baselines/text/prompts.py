@@ -17,7 +17,7 @@ AMG = "SD 1.4, LAION, DDIM 50, other protocol; rerun by the authors of AMG"
 
 
 def rerun(top5: float, fid: float, clip: float) -> tuple[Reported, ...]:
-    """One row of Table 1 of arXiv 2404.00922, where these methods were run again; plain sampling: .91, 106.41, 28.04."""
+    """A row of Table 1 of arXiv 2404.00922, a rerun of these methods; plain sampling: .91, 106.41, 28.04."""
     source = "arXiv 2404.00922 Table 1"
     return (
         Reported("similarity of the top 5 %", top5, "cosine", AMG, source),
