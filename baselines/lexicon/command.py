@@ -11,7 +11,7 @@ import typer
 if TYPE_CHECKING:
     from replication_bench.data.example import Example
 
-app = typer.Typer(add_completion=False, rich_markup_mode=None)
+app = typer.Typer(add_completion=False, rich_markup_mode=None, subcommand_metavar="")
 
 
 @app.callback(invoke_without_command=True)

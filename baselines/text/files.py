@@ -20,7 +20,7 @@ from replication_bench.method import Method
 from replication_bench.ranges import text
 
 FORM = '{"id": ..., "caption": ...} or {"id": ..., "captions": [...]}'
-HINT = "Write one with scripts/generalise_captions.py, or with any language model."
+HINT = "Write one with replbench generalise, or with any language model."
 SETS = ("openmoji", "stamps")
 
 

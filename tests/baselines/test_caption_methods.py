@@ -9,7 +9,13 @@ import numpy as np
 import pytest
 
 from baselines.text import words
-from baselines.text.captions import CaptionWordRepetition, RandomCaption, RandomNumbers, RandomWords, Sometimes
+from baselines.text.captions import (
+    CaptionWordRepetition,
+    RandomCaption,
+    RandomNumbers,
+    RandomWords,
+    Sometimes,
+)
 from baselines.text.prompts import PromptRandomNumbers, PromptRandomWords, PromptWordRepetition
 from replication_bench.compose import compose
 from replication_bench.errors import ConfigError
@@ -128,7 +134,9 @@ def test_a_pool_that_cannot_be_used_is_one_line(tmp_path: Path) -> None:
     ("options", "message"),
     [({"p": 1.5}, "in p"), ({"p": "often"}, "in p"), ({"n": 0}, "in n"), ({"n": 1.5}, "in n")],
 )
-def test_parameters_out_of_range_are_refused(kind: type[Sometimes], options: dict[str, Any], message: str) -> None:
+def test_parameters_out_of_range_are_refused(
+    kind: type[Sometimes], options: dict[str, Any], message: str
+) -> None:
     with pytest.raises(ConfigError, match=message):
         kind(**options)
 

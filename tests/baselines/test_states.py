@@ -146,6 +146,8 @@ def test_a_composition_mixes_what_the_part_before_made_noisy(encoded: Encoded) -
         (PromptNoise, {"halves": "bth"}, "Did you mean 'both'"),
     ],
 )
-def test_parameters_out_of_range_are_refused(kind: type[Method], options: dict[str, Any], message: str) -> None:
+def test_parameters_out_of_range_are_refused(
+    kind: type[Method], options: dict[str, Any], message: str
+) -> None:
     with pytest.raises(ConfigError, match=message):
         kind(**options)
