@@ -30,7 +30,7 @@ def pool(path: str, sha256: str) -> tuple[str, ...]:
     Raises:
         ConfigError: no words.
     """
-    lines = (line.strip() for line in source(path).splitlines())
+    lines = (line.strip() for line in source(path).split("\n"))
     words = tuple(line for line in lines if line and not line.startswith("# "))
     if not words:
         raise ConfigError("no words", where="words", got=path, want="one word a line")
