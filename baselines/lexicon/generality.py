@@ -52,7 +52,7 @@ def scaled(value: float, middle: float) -> float:
 def specificity(words: Sequence[Word]) -> float:
     """10 less the share of names and numerals."""
     named = sum(word.tag.startswith("NNP") or word.tag == "CD" for word in words)
-    return 10 * (1 - named / len(words))
+    return 10 * (1 - named / len(words)) if words else 10.0
 
 
 def tense_modality(words: Sequence[Word]) -> float:
@@ -62,7 +62,7 @@ def tense_modality(words: Sequence[Word]) -> float:
 
 
 def generality(caption: str, wordnet: WordNet | None = None) -> Generality:
-    """The scores of a caption that is not empty.
+    """The scores of a caption; an empty one names nothing and covers nothing.
 
     Raises:
         DataError: WordNet or textblob is not installed.
@@ -74,7 +74,7 @@ def generality(caption: str, wordnet: WordNet | None = None) -> Generality:
     return Generality(
         specificity=specificity(words),
         broadness=scaled(
-            sum(len(noun.below) for noun in known) / len(words), wordnet.hyponyms / EVERYDAY_NOUNS
+            sum(len(noun.below) for noun in known) / max(1, len(words)), wordnet.hyponyms / EVERYDAY_NOUNS
         ),
         tense_modality=tense_modality(words),
         abstraction=scaled(float(np.mean(depths)), wordnet.mean_depth) if depths else 5.0,

@@ -122,6 +122,10 @@ def test_general_captions_with_the_real_wordnet(caption: str, want: str) -> None
     assert captions.generalise(caption) == want
 
 
+def test_an_empty_caption_has_a_score(tiny_wordnet: WordNet) -> None:
+    assert generality(" ", tiny_wordnet) == Generality(10, 0, 5, 5)
+
+
 @installed
 def test_the_real_wordnet_has_the_known_size() -> None:
     wordnet = reader.installed()
