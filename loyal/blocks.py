@@ -15,7 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from replication_bench.errors import ConfigError, did_you_mean
+from replication_bench.errors import ConfigError
+from replication_bench.ranges import boolean, integer, one_of
 
 SKIPS = ("conv_in", "SC1", "SC2", "SC3", "SC4")
 CONVOLUTIONS = ("conv3x3", "conv3x3_silu", "multi_conv")
@@ -88,27 +89,6 @@ INITS: dict[str, Callable[[int, torch.Generator], Values]] = {
     "dirac": dirac_values,
     "zero_residual": default_values,
 }
-
-
-def one_of(what: str, value: object, known: Iterable[str]) -> None:
-    """Raise ConfigError unless ``value`` is one of ``known``; suggests the closest."""
-    names = tuple(known)
-    if value not in names:
-        raise ConfigError(f"unknown {what} '{value}'", hint=did_you_mean(str(value), names))
-
-
-def integer(where: str, value: object, least: int) -> None:
-    """Raise ConfigError unless ``value`` is an integer of at least ``least``."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise ConfigError(
-            "not a usable number", where=where, got=repr(value), want=f"an integer from {least}"
-        )
-
-
-def boolean(where: str, value: object) -> None:
-    """Raise ConfigError unless ``value`` is true or false."""
-    if not isinstance(value, bool):
-        raise ConfigError("not a truth value", where=where, got=repr(value), want="true or false")
 
 
 def skip_names(value: object) -> tuple[str, ...]:

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 from torch import nn
 
-from loyal.blocks import PARAMETER_FREE, Transfer, boolean, integer, one_of
+from loyal.blocks import PARAMETER_FREE, Transfer
 from loyal.rau_unet import add_transfer_blocks, redrawn
 from loyal.routing import Routed
 from replication_bench.denoiser import Denoiser, UNetDenoiser
 from replication_bench.errors import ConfigError
 from replication_bench.method import Method, Reported, Stage
+from replication_bench.ranges import boolean, integer, one_of
 
 if TYPE_CHECKING:
     from replication_bench.backbone import Backbone

@@ -17,6 +17,26 @@ from replication_bench.errors import PluginError
 Row = dict[str, Any]
 
 
+# what the table of methods shows; where it is from, only if that is not replbench for all
+METHODS = ("name", "kind", "paper", "hooks", "parameters", "about")
+HEADINGS = {"parameters": "defaults"}
+
+
+def hooks_used(target: type) -> list[str]:
+    """The hooks that a method replaces."""
+    from replication_bench.method import HOOKS, Method
+
+    return [hook for hook in HOOKS if getattr(target, hook) is not getattr(Method, hook)]
+
+
+def columns(kind: str, rows: list[Row]) -> tuple[str, ...]:
+    """The columns of a table; a broken plug-in has not all of them."""
+    if kind != "methods":
+        return tuple(dict.fromkeys(name for row in rows for name in row)) or ("name",)
+    foreign = any(not row["package"].startswith("replbench ") for row in rows)
+    return (*METHODS, "package") if foreign else METHODS
+
+
 def plugin_row(plugin: plugins.Plugin) -> Row:
     """One plug-in; a broken one is listed with its error."""
     row: Row = {"name": plugin.name, "package": f"{plugin.distribution} {plugin.version}"}
@@ -26,7 +46,7 @@ def plugin_row(plugin: plugins.Plugin) -> Row:
         return {**row, "about": str(error), "parameters": {}}
     about = getattr(target, "summary", None) or (inspect.getdoc(target) or "").split("\n")[0]
     if plugin.kind == "methods":
-        row |= {"kind": target.kind, "paper": target.paper}
+        row |= {"kind": target.kind, "paper": target.paper, "hooks": hooks_used(target)}
     parameters = {
         name: None if p.default is p.empty else p.default
         for name, p in inspect.signature(target).parameters.items()
@@ -50,12 +70,24 @@ def show(kind: str, as_json: bool) -> None:
     if as_json:
         sys.stdout.write(json.dumps(rows, indent=1, default=str) + "\n")
         return
-    table = Table(*(rows[0] if rows else ("name",)), box=None, pad_edge=False)
+    names = columns(kind, rows)
+    table = Table(
+        *(HEADINGS.get(name, name) if kind == "methods" else name for name in names), box=None, pad_edge=False
+    )
     for row in rows:
-        table.add_row(*(Text(as_text(value)) for value in row.values()))
+        table.add_row(*(Text(as_text(row.get(name, ""))) for name in names))
     Console().print(table)
 
 
 def as_text(value: Any) -> str:
-    """``{"tau": 500}`` -> ``tau=500``."""
-    return ", ".join(f"{k}={v}" for k, v in value.items()) if isinstance(value, dict) else str(value)
+    """``{"tau": 500, "skips": ("SC3", "SC4")}`` -> ``tau=500, skips=SC3+SC4``; ``["guide"]`` -> ``guide``."""
+    if isinstance(value, dict):
+        return ", ".join(f"{name}={as_default(default)}" for name, default in value.items())
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def as_default(value: Any) -> str:
+    """A parameter's default, without spaces."""
+    if value == "":
+        return "''"
+    return "+".join(map(str, value)) if isinstance(value, list | tuple) else str(value)

@@ -1,0 +1,77 @@
+"""``replbench methods``: what each method replaces, its defaults, and where it is from."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from replication_bench import cli, plugins
+from replication_bench.commands import listing
+from replication_bench.method import HOOKS
+from replication_bench.plugins import Plugin
+
+
+def rows(capsys: pytest.CaptureFixture[str]) -> dict[str, dict]:
+    cli.main(["methods", "--json"])
+    return {row["name"]: row for row in json.loads(capsys.readouterr().out)}
+
+
+def table(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setenv("COLUMNS", "400")
+    cli.main(["methods"])
+    return capsys.readouterr().out
+
+
+def test_every_method_has_kind_paper_hooks_and_defaults(capsys: pytest.CaptureFixture[str]) -> None:
+    found = rows(capsys)
+    assert found["none"] | {"package": ""} == {
+        "name": "none",
+        "package": "",
+        "kind": "train",
+        "paper": "",
+        "hooks": [],
+        "about": "plain fine-tuning of the whole U-Net",
+        "parameters": {},
+    }
+    assert found["loyal"]["hooks"] == ["stages", "build", "denoiser"]
+    assert found["loyal"]["parameters"]["tau"] == 500
+    assert all(set(row["hooks"]) <= set(HOOKS) for row in found.values())
+    assert all(row["kind"] in ("train", "sample") for row in found.values())
+
+
+def test_the_table_shows_one_line_a_method(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    head, *lines = table(capsys, monkeypatch).splitlines()
+    assert head.split() == ["name", "kind", "paper", "hooks", "defaults", "about"]
+    assert len(lines) == len(plugins.available("methods"))
+    (dual,) = (line for line in lines if line.startswith("dual "))
+    assert dual.split()[1:6] == ["train", "stages,", "denoiser", "tau=500", "control:"]
+
+
+def test_a_broken_method_of_another_package_is_listed_with_its_error(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = Plugin("methods", "broken", "no_such_module:Method", "elsewhere", "1.0")
+    both = {**plugins.available("methods"), "broken": broken}
+    monkeypatch.setattr(plugins, "available", lambda kind: both if kind == "methods" else {})
+    out = table(capsys, monkeypatch)
+    assert out.splitlines()[0].split()[-1] == "package"
+    (line,) = (line for line in out.splitlines() if line.startswith("broken "))
+    assert "cannot be imported; in elsewhere 1.0" in line
+    assert line.rstrip().endswith("elsewhere 1.0")
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ({"tau": 500, "skips": ("SC3", "SC4")}, "tau=500, skips=SC3+SC4"),
+        ({"path": ""}, "path=''"),
+        (["stages", "build"], "stages, build"),
+        ("plain", "plain"),
+        ({}, ""),
+    ],
+)
+def test_values_as_text(value: object, text: str) -> None:
+    assert listing.as_text(value) == text
