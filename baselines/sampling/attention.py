@@ -14,14 +14,21 @@ from replication_bench.errors import ConfigError
 from replication_bench.method import Context
 
 
+def unwrapped(denoiser: Denoiser) -> Denoiser:
+    """The denoiser below the wrappers of methods: what counts the harness's calls, or the module itself."""
+    inner: Any = denoiser
+    while hasattr(inner, "denoiser") and not isinstance(inner.denoiser, nn.Module):
+        inner = inner.denoiser
+    return inner
+
+
 def networks_of(denoiser: Denoiser, ctx: Context) -> list[nn.Module]:
     """Every network that a call of ``denoiser`` can reach: the run's, and those behind its wrappers.
 
     A method may sample with twins of the trained networks (``loyal`` with ``redraw``), which the context does not name.
     """
-    inner: Any = denoiser
-    while not isinstance(inner, nn.Module) and hasattr(inner, "denoiser"):
-        inner = inner.denoiser
+    inner: Any = unwrapped(denoiser)
+    inner = getattr(inner, "denoiser", inner)
     reached = [inner] if isinstance(inner, nn.Module) else []
     return [*reached, *ctx.networks]
 

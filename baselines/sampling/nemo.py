@@ -9,8 +9,15 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from baselines.sampling.attention import cross_attentions, on_output, standing
-from baselines.sampling.neurons import NeuronSearch, Statistics, first_step_layers, statistics
+from baselines.sampling.attention import cross_attentions, on_output, standing, unwrapped
+from baselines.sampling.neurons import (
+    NeuronSearch,
+    Statistics,
+    first_step_layers,
+    likeness,
+    moved,
+    statistics,
+)
 from baselines.sampling.neutral import reference_captions
 from baselines.sampling.pairs import first_timesteps
 from replication_bench import ranges
@@ -20,6 +27,7 @@ from replication_bench.method import Context, Method
 
 REFINEMENTS = ("neurons", "layers", "none")
 PARTS = ("down_blocks", "mid_block")
+CALIBRATION = 64
 
 
 @dataclass(frozen=True)
@@ -31,13 +39,14 @@ class Nemo(Method):
     Then layers, and then single neurons, that are not needed for that are given back.
 
     Attributes:
-        seeds: initial noises on which a prompt is tried; the paper uses 10. With 1, no prompt is passed over.
+        seeds: initial noises on which a prompt is tried; the paper uses 10. With 1, no prompt is passed over
+            and the threshold must be given.
         theta: the first threshold.
         theta_min: the last.
         theta_step: by how much it is lowered.
         top: whether the largest activations join the candidates.
-        threshold: structural similarity of first steps above which they are alike. 0.428 is the mean plus one
-            standard deviation of unmemorised prompts on SD 1.4; another model has its own.
+        threshold: structural similarity of first steps above which they are alike; None for the mean plus one
+            standard deviation over reference captions, which is how the paper got its 0.428 for SD 1.4.
         refinement: ``neurons``, ``layers``, or ``none``: what is given back where it is not needed.
         captions: a text file with one reference caption a line; empty for shipped neutral ones.
 
@@ -54,7 +63,7 @@ class Nemo(Method):
     theta_min: float = 1.0
     theta_step: float = 0.25
     top: bool = True
-    threshold: float = 0.428
+    threshold: float | None = None
     refinement: str = "neurons"
     captions: str = ""
 
@@ -67,7 +76,12 @@ class Nemo(Method):
                 "the threshold is lowered", where="theta", got=self.theta, want=f"from {self.theta_min}"
             )
         ranges.boolean("top", self.top)
-        ranges.probability("threshold", self.threshold)
+        if self.threshold is not None:
+            ranges.probability("threshold", self.threshold)
+        elif self.seeds == 1:
+            raise ConfigError(
+                "one noise cannot give a threshold", where="seeds", got=1, want="2, or a threshold"
+            )
         ranges.one_of("refinement", self.refinement, REFINEMENTS)
         ranges.text("captions", self.captions)
         reference_captions(self.captions)
@@ -86,26 +100,48 @@ class Nemo(Method):
             ("nemo", self.captions),
             lambda: statistics(layers, reference_captions(self.captions), ctx.backbone),
         )
-        search, reached = self.search(denoiser, layers, reference, ctx)
-        blocked = search.select(self.thetas, self.threshold, self.top)
+        limit = self.limit(denoiser, ctx)
+        search, reached = self.search(denoiser, layers, reference, limit, ctx)
+        blocked = search.select(self.thetas, limit, self.top)
         if self.refinement != "none":
             blocked = search.without_layers(blocked)
         if self.refinement == "neurons":
             blocked = search.without_neurons(blocked)
         return Masked(denoiser, reached, ~blocked) if blocked.any() else denoiser
 
+    def noises(self, ctx: Context, rows: int) -> list[Tensor]:
+        """The initial noises that prompts are tried on, the same for all of them; each float [rows, c, h, w]."""
+        like = ctx.samples.noise
+        drawn = (
+            torch.randn(like.shape[1:], generator=ctx.seeds.torch("nemo", index))
+            for index in range(self.seeds)
+        )
+        return [noise.to(like).expand(rows, *noise.shape) for noise in drawn]
+
+    def limit(self, denoiser: Denoiser, ctx: Context) -> float:
+        """``threshold``, or what reference captions give; they are no samples, so no wrapper sees them."""
+        if self.threshold is not None:
+            return self.threshold
+        key = ("nemo threshold", self.captions, self.seeds)
+        return ctx.remember(key, lambda: self.measured_limit(unwrapped(denoiser), ctx))
+
+    def measured_limit(self, denoiser: Denoiser, ctx: Context) -> float:
+        """Mean plus standard deviation of the likeness of first steps over ``CALIBRATION`` reference captions."""
+        captions = reference_captions(self.captions)
+        states = ctx.backbone.encode_text(captions[:: -(-len(captions) // CALIBRATION)])
+        t, scheduler = first_timesteps(ctx, len(states)), ctx.backbone.scheduler
+        steps = [
+            moved(denoiser(noise, t, states), noise, t, scheduler) for noise in self.noises(ctx, len(states))
+        ]
+        values = likeness(steps).amax(0)
+        return float(values.mean() + values.std())
+
     def search(
-        self, denoiser: Denoiser, layers: Sequence[Any], reference: Statistics, ctx: Context
+        self, denoiser: Denoiser, layers: Sequence[Any], reference: Statistics, limit: float, ctx: Context
     ) -> tuple[NeuronSearch, list[Any]]:
         """A search over the neurons of the layers that the first step runs through, and those layers."""
-        samples, cond = ctx.samples, ctx.backbone.encode_text(ctx.samples.prompts)
-        noises = [
-            torch.randn(samples.noise.shape[1:], generator=ctx.seeds.torch("nemo", index))
-            .to(samples.noise)
-            .expand_as(samples.noise)
-            for index in range(self.seeds)
-        ]
-        t = first_timesteps(ctx, len(cond))
+        cond = ctx.backbone.encode_text(ctx.samples.prompts)
+        t, noises = first_timesteps(ctx, len(cond)), self.noises(ctx, len(cond))
         found = first_step_layers(layers, lambda: denoiser(noises[0], t, cond))
         reached = [layers[index] for index in found]
 
@@ -119,7 +155,7 @@ class Nemo(Method):
             t=t,
             first_step=first_step,
             scheduler=ctx.backbone.scheduler,
-            alike=self.threshold,
+            alike=limit,
         ), reached
 
 

@@ -68,6 +68,20 @@ def stretched(values: Tensor) -> Tensor:
     return (values - low) / (high - low).clamp_min(TINY)
 
 
+def moved(prediction: Tensor, noise: Tensor, t: Tensor, scheduler: Any) -> Tensor:
+    """What a first step makes of its noise: eps - x_T, stretched to [0, 1]."""
+    return stretched(noise_of(prediction, noise, t, scheduler) - noise)
+
+
+def likeness(steps: Sequence[Tensor]) -> Tensor:
+    """Largest similarity of each first step to that of another noise, float [noises, n]; two noises or more."""
+    found = torch.full((len(steps), len(steps[0])), -torch.inf, device=steps[0].device)
+    for i in range(len(steps)):
+        for j in range(i):
+            found[[i, j]] = found[[i, j]].maximum(ssim(steps[i], steps[j]).to(found))
+    return found
+
+
 @dataclass
 class NeuronSearch:
     """The search for a batch of prompts; masks are bool [n, neurons of all layers], True where blocked.
@@ -109,7 +123,7 @@ class NeuronSearch:
         """The first step's eps - x_T on every noise, stretched to [0, 1]."""
         predictions = [self.first_step(noise, ~blocked) for noise in self.noises]
         return [
-            stretched(noise_of(prediction, noise, self.t, self.scheduler) - noise)
+            moved(prediction, noise, self.t, self.scheduler)
             for prediction, noise in zip(predictions, self.noises, strict=True)
         ]
 
@@ -126,14 +140,9 @@ class NeuronSearch:
     @cached_property
     def looked_at(self) -> Tensor:
         """The noises whose first step is like that of another noise, bool [noises, n]: the prompt is memorised."""
-        count = len(self.noises)
-        found = torch.zeros(count, len(self.nothing), dtype=torch.bool, device=self.nothing.device)
-        for i in range(count):
-            for j in range(i):
-                alike = ssim(self.unblocked[i], self.unblocked[j]) > self.alike
-                found[i] |= alike
-                found[j] |= alike
-        return found if count > 1 else ~found
+        if len(self.noises) == 1:
+            return torch.ones(1, len(self.nothing), dtype=torch.bool, device=self.nothing.device)
+        return likeness(self.unblocked) > self.alike
 
     def score(self, blocked: Tensor) -> Tensor:
         """Largest similarity of a first step to the unblocked one over the noises looked at, float [n]."""

@@ -37,8 +37,8 @@ CASES: dict[str, list[tuple[Method, dict[str, int]]]] = {
         (Amg(similarity="embedder", c1=0.1, **ALWAYS), {"A": S}),
         (Amg(similarity="embedder", low=2, high=2), {"A": 0}),
     ],
-    "`nemo`": [(Nemo(seeds=n, threshold=1.0), {"K": n, "E": 0}) for n in (2, 3)]
-    + [(Nemo(seeds=1, theta=1, refinement="none"), {"K": 1, "E": 1})],
+    "`nemo`": [(Nemo(seeds=n, threshold=1.0), {"K": n, "E": 0, "C": 0}) for n in (2, 3)]
+    + [(Nemo(seeds=1, theta=1, refinement="none", threshold=0.5), {"K": 1, "E": 1, "C": 0})],
     "`sail`": [(Sail(iterations=n, target=NEVER_REACHED), {"I": n}) for n in (1, 2)],
     "`initnoise`": [(InitNoise(iterations=n, target=NEVER_REACHED), {"I": n}) for n in (1, 2)],
     "`initnoise` batch-wise": [(InitNoise(rule="batch-wise", adjustments=n), {"M": n}) for n in (1, 2)],
@@ -59,9 +59,9 @@ def test_every_line_of_the_table_is_measured() -> None:
 @pytest.mark.parametrize("line", CASES)
 def test_counted_calls_equal_the_documented_ones(backbone: Backbone, line: str) -> None:
     formula = table()[line]
-    assert re.fullmatch(r"[A-Z0-9 ()+*-]+", formula)
+    assert re.fullmatch(r"[A-Z0-9 ()+*/-]+", formula)
     for method, symbols in CASES[line]:
-        want = eval(formula, {"S": S, **symbols})
+        want = eval(formula, {"S": S, "N": 2, **symbols})
         assert rows_an_image(sampler(backbone, method, S, **with_embedder(backbone)), [0, 1]) == want, method
 
 
@@ -76,7 +76,7 @@ def test_nemo_costs_what_it_tries(
     tried: list[int] = []
     real = NeuronSearch.score
     monkeypatch.setattr(NeuronSearch, "score", lambda self, mask: (tried.append(1), real(self, mask))[1])
-    method = Nemo(seeds=2, theta=4, theta_min=3, threshold=0.05, refinement=refinement)
+    method = Nemo(seeds=2, theta=4, theta_min=3, refinement=refinement)
     counted = rows_an_image(sampler(backbone, method, S), [0])
     assert tried
-    assert counted == eval(table()["`nemo`"], {"S": S, "K": 2, "E": len(tried)})
+    assert counted == eval(table()["`nemo`"], {"S": S, "K": 2, "E": len(tried), "C": 64, "N": 1})

@@ -15,6 +15,7 @@ from baselines.sampling.attention import cross_attentions
 from baselines.sampling.nemo import PARTS, Masked, Nemo
 from baselines.sampling.neurons import Moments, NeuronSearch, first_step_layers, statistics
 from baselines.sampling.neutral import reference_captions
+from baselines.sampling.ren import Ren
 from baselines.sampling.ssim import ssim
 from loyal.method import Loyal
 from replication_bench.backbone import Backbone
@@ -164,6 +165,37 @@ def test_switched_off_neurons_change_the_images_and_a_batch_does_not(backbone: B
     together, alone = latents(run, [0, 1, 2]), latents(run, [1])
     assert torch.allclose(together[1], alone[0], atol=1e-3)
     assert not torch.allclose(together, latents(sampler(backbone, Method())), atol=1e-3)
+
+
+def test_the_threshold_is_mean_plus_deviation_of_the_reference_captions(backbone: Backbone) -> None:
+    method = Nemo(seeds=2)
+    run = sampler(backbone, method)
+    ctx, _ = batch_context(run)
+    limit = method.limit(run.counter, ctx)
+    assert run.counter.rows == 2 * 64
+    assert method.limit(run.counter, ctx) == limit
+    assert run.counter.rows == 2 * 64
+    captions = reference_captions("")[::4]
+    states, t = backbone.encode_text(captions), torch.tensor([901] * 64)
+    steps = []
+    for noise in method.noises(ctx, 64):
+        with torch.no_grad():
+            v = run.counter.denoiser(noise, t, states)
+        abar = backbone.scheduler.alphas_cumprod[901]
+        step = abar.sqrt() * v + (1 - abar).sqrt() * noise - noise
+        low, high = step.amin((2, 3), keepdim=True), step.amax((2, 3), keepdim=True)
+        steps.append((step - low) / (high - low))
+    values = ssim(*steps)
+    assert limit == pytest.approx(float(values.mean() + values.std()), abs=1e-5)
+    assert Nemo(threshold=0.3).limit(run.counter, ctx) == 0.3
+
+
+def test_wrappers_of_other_methods_do_not_see_the_reference_captions(backbone: Backbone) -> None:
+    run = sampler(backbone, Nemo(seeds=2))
+    ctx, _ = batch_context(run)
+    alone = Nemo(seeds=2).limit(run.counter, ctx)
+    ctx.memo.clear()
+    assert Nemo(seeds=2).limit(Ren(scale=3.0).wrap(run.counter, ctx), ctx) == alone
 
 
 def test_the_reference_is_computed_once_a_run(backbone: Backbone, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -31,7 +31,7 @@ METHODS: dict[str, Method] = {
 VARIANTS: dict[str, Method] = {
     "opposite guidance": CfgStatic(transition=650, before=-2),
     "amg on images, active": Amg(similarity="images", low=-10, high=-9),
-    "nemo without refinement": Nemo(seeds=1, theta=1, refinement="none"),
+    "nemo without refinement": Nemo(seeds=1, theta=1, refinement="none", threshold=0.01),
     "initnoise batch-wise": InitNoise(rule="batch-wise"),
 }
 
@@ -73,6 +73,7 @@ OUT_OF_RANGE = [
     (Amg, {"low": 0.5, "high": 0.1}),
     (Amg, {"neighbours": 0}),
     (Nemo, {"seeds": 0}),
+    (Nemo, {"seeds": 1}),
     (Nemo, {"theta": 0.5}),
     (Nemo, {"threshold": 2}),
     (Nemo, {"refinement": "some"}),
