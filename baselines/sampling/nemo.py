@@ -48,6 +48,8 @@ class Nemo(Method):
         threshold: structural similarity of first steps above which they are alike; None for the mean plus one
             standard deviation over reference captions, which is how the paper got its 0.428 for SD 1.4.
         refinement: ``neurons``, ``layers``, or ``none``: what is given back where it is not needed.
+        tries: most sets of neurons that ``neurons`` tries to give back; the paper tries every neuron. The others stay
+            switched off.
         captions: a text file with one reference caption a line; empty for shipped neutral ones.
 
     Raises:
@@ -65,6 +67,7 @@ class Nemo(Method):
     top: bool = True
     threshold: float | None = None
     refinement: str = "neurons"
+    tries: int = 50
     captions: str = ""
 
     def __post_init__(self) -> None:
@@ -83,6 +86,7 @@ class Nemo(Method):
                 "one noise cannot give a threshold", where="seeds", got=1, want="2, or a threshold"
             )
         ranges.one_of("refinement", self.refinement, REFINEMENTS)
+        ranges.integer("tries", self.tries, 1)
         ranges.text("captions", self.captions)
         reference_captions(self.captions)
 
@@ -106,7 +110,7 @@ class Nemo(Method):
         if self.refinement != "none":
             blocked = search.without_layers(blocked)
         if self.refinement == "neurons":
-            blocked = search.without_neurons(blocked)
+            blocked = search.without_neurons(blocked, self.tries)
         return Masked(denoiser, reached, ~blocked) if blocked.any() else denoiser
 
     def noises(self, ctx: Context, rows: int) -> list[Tensor]:

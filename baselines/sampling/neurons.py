@@ -186,14 +186,16 @@ class NeuronSearch:
                 blocked = torch.where(row(enough, blocked), fewer, blocked)
         return blocked
 
-    def without_neurons(self, blocked: Tensor) -> Tensor:
-        """Give back single neurons that are not needed.
+    def without_neurons(self, blocked: Tensor, tries: int) -> Tensor:
+        """Give back single neurons that are not needed; what ``tries`` evaluations do not reach stays blocked.
 
         They are tried in order, in groups that are halved where they cannot all be given back. Where giving back more
         never lowers the similarity, that ends where trying one by one does, in far fewer evaluations.
         """
         groups = [[order] if order else [] for order in map(self.order, blocked)]
-        while any(groups):
+        for _ in range(tries):
+            if not any(groups):
+                break
             tried = [waiting.pop() if waiting else [] for waiting in groups]
             fewer = blocked.clone()
             for prompt, group in enumerate(tried):

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from baselines.sampling.pairs import row
 from replication_bench import ranges
+from replication_bench.errors import ConfigError
 
 Objective = Callable[[Tensor], Tensor]
 
@@ -42,8 +43,9 @@ def check_options(learning_rate: object, iterations: object, target: object, rel
     ranges.integer("iterations", iterations, 1)
     ranges.positive("target", target)
     ranges.boolean("relative", relative)
-    if relative:
-        ranges.probability("target", target)
+    if relative and ranges.number("target", target, "a share") > 1:
+        want = "a share from 0 to 1, or relative=false"
+        raise ConfigError("a relative target is a share of the start", where="target", got=target, want=want)
 
 
 def minimise(

@@ -115,7 +115,7 @@ def test_the_planted_neuron_is_found_and_the_others_are_given_back() -> None:
     assert blocked[0].nonzero()[:, 0].tolist() == [1, 3, 4, 5]
     blocked = search.without_layers(blocked)
     assert blocked[0].nonzero()[:, 0].tolist() == [4, 5]
-    blocked = search.without_neurons(blocked)
+    blocked = search.without_neurons(blocked, 99)
     assert blocked[0].nonzero()[:, 0].tolist() == [5]
     assert not blocked[1].any()
 
@@ -130,13 +130,22 @@ def test_groups_end_where_trying_one_by_one_ends(needed: tuple[int, ...]) -> Non
         fewer[neuron] = False
         if search.score(torch.stack([fewer, blocked[1]]))[0] < search.limits[0]:
             one_by_one = fewer
-    assert torch.equal(search.without_neurons(blocked)[0], one_by_one)
+    assert torch.equal(search.without_neurons(blocked, 99)[0], one_by_one)
     assert one_by_one.nonzero()[:, 0].tolist() == list(needed)
+
+
+def test_what_the_tries_do_not_reach_stays_blocked() -> None:
+    search = planted((5,), [4.6] * 7)
+    blocked = search.select(THETAS, 0.428, top=False)
+    assert torch.equal(search.without_neurons(blocked, 1), blocked)  # the first try is all of them, and fails
+    some = search.without_neurons(blocked, 3)
+    assert some[0].sum() in range(2, 7)
+    assert some[0, 5]
 
 
 def test_neurons_that_are_needed_together_stay_together() -> None:
     search = planted((1, 5), [0.0, 4.6, 0.0, 3.4, 3.3, 3.2, 0.0])
-    blocked = search.without_neurons(search.without_layers(search.select(THETAS, 0.428, top=False)))
+    blocked = search.without_neurons(search.without_layers(search.select(THETAS, 0.428, top=False)), 99)
     assert blocked[0].nonzero()[:, 0].tolist() == [1, 5]
 
 
@@ -160,7 +169,7 @@ def test_a_prompt_that_is_not_memorised_is_sampled_as_before(backbone: Backbone)
 
 
 def test_switched_off_neurons_change_the_images_and_a_batch_does_not(backbone: Backbone) -> None:
-    method = Nemo(threshold=0.05, seeds=2, theta=1.0, refinement="none")
+    method = Nemo(threshold=0.05, seeds=2, theta=2.0, theta_min=2.0, refinement="layers")
     run = sampler(backbone, method)
     together, alone = latents(run, [0, 1, 2]), latents(run, [1])
     assert torch.allclose(together[1], alone[0], atol=1e-3)

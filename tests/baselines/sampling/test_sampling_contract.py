@@ -77,6 +77,7 @@ OUT_OF_RANGE = [
     (Nemo, {"theta": 0.5}),
     (Nemo, {"threshold": 2}),
     (Nemo, {"refinement": "some"}),
+    (Nemo, {"tries": 0}),
     (Nemo, {"captions": "/no/such/file.txt"}),
     (Sail, {"alpha": -0.1}),
     (InitNoise, {"rule": "batch"}),
