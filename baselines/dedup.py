@@ -69,7 +69,7 @@ class Dedup(Method):
     threshold: float = 0.75
 
     def __post_init__(self) -> None:
-        if not number(self.threshold) or not -1 <= self.threshold < 1:
+        if not -1 <= number("threshold", self.threshold, "a similarity from -1, below 1") < 1:
             raise ConfigError(
                 "out of range",
                 where="threshold",

@@ -1,0 +1,80 @@
+"""The cross-attention modules of a method's networks, and hooks that stand only while a denoiser is called."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
+
+from replication_bench.denoiser import Denoiser
+from replication_bench.errors import ConfigError
+from replication_bench.method import Context
+
+
+def unwrapped(denoiser: Denoiser) -> Denoiser:
+    """The denoiser below the wrappers of methods: what counts the harness's calls, or the module itself."""
+    inner: Any = denoiser
+    while hasattr(inner, "denoiser") and not isinstance(inner.denoiser, nn.Module):
+        inner = inner.denoiser
+    return inner
+
+
+def networks_of(denoiser: Denoiser, ctx: Context) -> list[nn.Module]:
+    """Every network that a call of ``denoiser`` can reach: the run's, and those behind its wrappers.
+
+    A method may sample with twins of the trained networks (``loyal`` with ``redraw``), which the context does not name.
+    """
+    inner: Any = unwrapped(denoiser)
+    inner = getattr(inner, "denoiser", inner)
+    reached = [inner] if isinstance(inner, nn.Module) else []
+    return [*reached, *ctx.networks]
+
+
+def cross_attentions(denoiser: Denoiser, ctx: Context, inside: Sequence[str] = ("",)) -> list[Any]:
+    """The distinct cross-attention modules of all networks, in order.
+
+    Args:
+        denoiser: what is called.
+        ctx: names the run's networks.
+        inside: parts of a U-Net, such as ``down_blocks``; a module is taken where its path names one of them.
+
+    Raises:
+        ConfigError: there are none.
+    """
+    from diffusers.models.attention_processor import Attention
+
+    found: dict[int, Any] = {}
+    for network in networks_of(denoiser, ctx):
+        for name, module in network.named_modules():
+            if isinstance(module, Attention) and module.is_cross_attention and any(p in name for p in inside):
+                found.setdefault(id(module), module)
+    if not found:
+        raise ConfigError("the networks have no cross-attention", want="a U-Net that is conditioned on text")
+    return list(found.values())
+
+
+@contextmanager
+def standing(handles: Sequence[RemovableHandle]) -> Iterator[None]:
+    """Remove the hooks behind ``handles`` at the end, whatever happens in between."""
+    with ExitStack() as stack:
+        for handle in handles:
+            stack.callback(handle.remove)
+        yield
+
+
+def on_output(module: nn.Module, change: Callable[[Tensor], Tensor]) -> RemovableHandle:
+    """A hook that replaces the module's output by ``change(output)``."""
+    return module.register_forward_hook(lambda _module, _args, output: change(output))
+
+
+def with_mask(attention: nn.Module, mask: Tensor) -> RemovableHandle:
+    """A hook that hands an attention module an additive mask, float [rows, 1, keys]."""
+
+    def add(_module: nn.Module, args: Any, kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+        given = kwargs.get("attention_mask")
+        return args, {**kwargs, "attention_mask": mask if given is None else given + mask}
+
+    return attention.register_forward_pre_hook(add, with_kwargs=True)
