@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from made import line, measured, unit
+
+from replication_bench.metrics import held_out_tests
+from replication_bench.metrics.held_out_tests import cell_statistic, ct_score, fld
+from replication_bench.metrics.memorization import METRICS
+
+
+def sets(d: int = 4) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(0)
+    return tuple(rng.standard_normal((n, d)) for n in (300, 200, 150))
+
+
+def test_the_cell_statistic_counts_pairs_in_which_the_generated_row_is_further() -> None:
+    heldout, generated = np.array([1.0, 2, 3]), np.array([2.5, 0.5])
+    # 2.5 exceeds two, 0.5 none: U = 2
+    want = (2 - (3 * 2 / 2 - 0.5)) / np.sqrt(3 * 2 * 6 / 12)
+    assert cell_statistic(heldout, generated) == pytest.approx(want)
+
+
+def test_ct_points_the_right_way() -> None:
+    train, heldout, generated = sets()
+    assert ct_score(train, heldout, train[:150] + 0.01) < -5
+    assert ct_score(train, heldout, generated * 3) > 5
+    assert abs(float(ct_score(train, heldout, generated))) < 3
+
+
+def test_ct_reduces_wide_features_and_is_seeded() -> None:
+    rows = [np.pad(r, ((0, 0), (0, 76))) for r in sets()]
+    assert ct_score(*rows) == pytest.approx(ct_score(*rows))
+    assert ct_score(*rows) == pytest.approx(ct_score(*sets()), abs=1e-6)
+
+
+def test_ct_has_a_reason_where_cells_are_empty() -> None:
+    train, heldout, generated = sets()
+    assert "holds no held-out" in str(ct_score(train, heldout[:1], generated))
+    assert "more than 20" in str(ct_score(train, heldout, generated[:20]))
+    assert "at least 3" in str(ct_score(train[:2], heldout, generated))
+
+
+def test_fld_prefers_the_true_source_to_copies_and_to_another_source() -> None:
+    train, heldout, generated = sets()
+    good, copies, off = (fld(train, heldout, rows) for rows in (generated, train[:150] + 1e-3, generated + 2))
+    assert abs(good.fld) < 20
+    assert off.fld > good.fld + 20
+    assert copies.gap < good.gap - 20
+    assert good == fld(train, heldout, generated)
+
+
+def test_the_mixture_s_likelihood_is_the_sum_of_gaussians() -> None:
+    import torch
+
+    points, centres, widths = (
+        np.array([[0.3, -1.0]]),
+        np.array([[0.0, 0.0], [1.0, 1.0]]),
+        np.array([0.5, 2.0]),
+    )
+    each = [
+        np.exp(-((points[0] - c) ** 2).sum() / (2 * w * w)) / (2 * np.pi * w * w)
+        for c, w in zip(centres, widths, strict=True)
+    ]
+    found = held_out_tests.score_of(centres, torch.log(torch.tensor(widths)), points)
+    assert found == pytest.approx(-np.log(np.mean(each)) / 2, rel=1e-5)
+
+
+def test_too_few_rows_have_a_reason() -> None:
+    train, heldout, generated = sets()
+    assert "at least 4 training" in str(fld(train[:3], heldout, generated))
+    found = measured(METRICS, line(heldout=np.zeros((0, 4), np.float32)))
+    assert {found[name].reason for name in ("c_t", "fld", "fld_gap")} == {"no held-out images"}
+
+
+def test_authpct_has_an_interval_in_percent() -> None:
+    train, _, generated = map(unit, sets())
+    top = np.zeros(150, np.float32)
+    found = measured(
+        METRICS[:1], line(generated=generated, train=train, top1=top, nearest=np.zeros(150, np.int64))
+    )
+    one = found["authpct"]
+    assert 1 < one.low < one.value < one.high < 100
