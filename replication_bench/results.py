@@ -109,7 +109,7 @@ class Match(Section):
 
 
 class Result(Section):
-    """One finished run."""
+    """One finished run, audit or score; ``method``, ``backbone`` and ``cost`` are a run's alone."""
 
     schema_version: int = SCHEMA_VERSION
     id: str
@@ -117,13 +117,13 @@ class Result(Section):
     fingerprint: str
     config: dict[str, Any]
     passed: dict[str, Any] = Field(default_factory=dict)
-    method: MethodRecord
+    method: MethodRecord | None = None
     dataset: DatasetRecord
-    backbone: dict[str, str]
+    backbone: dict[str, str] | None = None
     embedder: dict[str, Any]
     protocol: str
     seed: int
-    cost: Cost
+    cost: Cost | None = None
     measurements: tuple[Measurement, ...]
     packages: dict[str, str] = Field(default_factory=dict)
     commit: str | None = None
@@ -142,7 +142,8 @@ class Result(Section):
     @property
     def board(self) -> tuple[str, ...]:
         """Results may stand in one table only where these are equal."""
-        return (self.dataset.fingerprint, self.backbone["sha256"], self.protocol, self.cost.budget_rule)
+        backbone, rule = (self.backbone or {}).get("sha256", ""), self.cost.budget_rule if self.cost else ""
+        return (self.dataset.fingerprint, backbone, self.protocol, rule)
 
 
 def read_result(path: Path) -> Result:
