@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from replication_bench.metrics.metric import Rows
 from replication_bench.metrics.neighbours import distances
 
+Floats = NDArray[np.float32]
+
 CELLS = 3
 LEAST_IN_CELL = 20
 COMPONENTS = 64
@@ -78,61 +80,63 @@ class Likelihood(NamedTuple):
     train: int
 
 
-def squared(points: Rows, centres: Rows) -> NDArray[np.float32]:
+def squared(points: Rows, centres: Rows) -> Floats:
     """Squared distances float32 [n, m]."""
     return (distances(points, centres) ** 2).astype(np.float32)
 
 
-def negative_log_likelihood(apart: object, log_sigma: object, d: int, origin: object = None) -> object:
-    """Mean over points of -log p / d of a mixture of equal weights with one Gaussian a centre.
+def log_terms(apart: Floats, log_sigma: Floats, d: int) -> Floats:
+    """log of sigma^-d exp(-||x - c||^2 / (2 sigma^2)) for points and centres [n, m], from squared distances."""
+    terms: Floats = -apart / 2 * np.exp(-2 * log_sigma) - d * log_sigma
+    return terms
+
+
+def log_sum(terms: Floats) -> Floats:
+    """log of the sum of exp over centres: [n]."""
+    top = terms.max(axis=1, keepdims=True)
+    found: Floats = top[:, 0] + np.log(np.exp(terms - top).sum(axis=1))
+    return found
+
+
+def loss_and_gradient(apart: Floats, origin: Floats, log_sigma: Floats, d: int) -> tuple[float, Floats]:
+    """Mean over points of -log p / d without constants, and its derivative in the log widths [m].
 
     Args:
-        apart: squared distances, tensor [n, m].
-        log_sigma: tensor [m].
+        apart: squared distances of points and centres, [n, m].
+        origin: squared norms of the points, [n]: a standard Gaussian at 0 joins the mixture, so that one far point
+            cannot blow up a width.
+        log_sigma: of the centres, [m].
         d: features.
-        origin: squared norms of the points, tensor [n], where a standard Gaussian at 0 joins the mixture.
     """
-    import torch
-
-    assert isinstance(apart, torch.Tensor)
-    assert isinstance(log_sigma, torch.Tensor)
-    terms = -apart / 2 * torch.exp(-2 * log_sigma) - d * log_sigma
-    if isinstance(origin, torch.Tensor):
-        terms = torch.cat([terms, -origin[:, None] / 2], dim=1)
-    log_p = torch.logsumexp(terms, dim=1) - float(np.log(terms.shape[1])) - d / 2 * float(np.log(2 * np.pi))
-    return -log_p.mean() / d
+    terms = log_terms(apart, log_sigma, d)
+    total = log_sum(np.concatenate([terms, -origin[:, None] / 2], axis=1))
+    owned = np.exp(terms - total[:, None])
+    slope = (owned * (apart * np.exp(-2 * log_sigma) - d)).mean(axis=0) / d
+    return float(-total.mean() / d), -slope
 
 
-def fit_widths(centres: Rows, points: Rows) -> object:
-    """Log widths [m] of Gaussians at ``centres`` under which ``points`` are most likely; Adam, at most 50 epochs."""
-    import torch
-
-    apart = torch.from_numpy(squared(points, centres))
-    origin = torch.from_numpy((points**2).sum(1).astype(np.float32))
-    d = points.shape[1]
-    start = torch.log((apart.min(dim=0).values / d).clamp_min(1e-6)) / 2
-    log_sigma = start.clone().requires_grad_(True)
-    optimiser = torch.optim.Adam([log_sigma], lr=RATE)
-    best, least = start, float("inf")
-    for _ in range(EPOCHS):
-        loss = negative_log_likelihood(apart, log_sigma, d, origin)
-        assert isinstance(loss, torch.Tensor)
-        if float(loss.detach()) < least:
-            best, least = log_sigma.detach().clone(), float(loss.detach())
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
+def fit_widths(centres: Rows, points: Rows) -> Floats:
+    """Log widths [m] of Gaussians at ``centres`` under which ``points`` are most likely; the best of 50 Adam steps."""
+    apart, d = squared(points, centres), points.shape[1]
+    origin = (points**2).sum(1).astype(np.float32)
+    log_sigma = np.log(np.maximum(apart.min(axis=0) / d, 1e-6)) / 2
+    best, least = log_sigma, float("inf")
+    speed, square = np.zeros_like(log_sigma), np.zeros_like(log_sigma)
+    for step in range(1, EPOCHS + 1):
+        loss, gradient = loss_and_gradient(apart, origin, log_sigma, d)
+        if loss < least:
+            best, least = log_sigma, loss
+        # Adam (arXiv 1412.6980, algorithm 1); importing torch's costs more than the whole fit
+        speed, square = 0.9 * speed + 0.1 * gradient, 0.999 * square + 0.001 * gradient**2
+        log_sigma = log_sigma - RATE * speed / (1 - 0.9**step) / (np.sqrt(square / (1 - 0.999**step)) + 1e-8)
     return best
 
 
-def score_of(centres: Rows, widths: object, points: Rows) -> float:
-    """Nats a feature of ``points`` under the mixture."""
-    import torch
-
-    with torch.no_grad():
-        found = negative_log_likelihood(torch.from_numpy(squared(points, centres)), widths, points.shape[1])
-    assert isinstance(found, torch.Tensor)
-    return float(found)
+def score_of(centres: Rows, log_sigma: Floats, points: Rows) -> float:
+    """Negative log-likelihood of ``points`` under the mixture, nats a feature."""
+    d = points.shape[1]
+    total = log_sum(log_terms(squared(points, centres), log_sigma, d)) - np.log(len(centres))
+    return float(-(total - d / 2 * np.log(2 * np.pi)).mean() / d)
 
 
 def draw(rows: Rows, n: int, rng: np.random.Generator) -> Rows:

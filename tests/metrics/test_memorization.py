@@ -51,8 +51,6 @@ def test_fld_prefers_the_true_source_to_copies_and_to_another_source() -> None:
 
 
 def test_the_mixture_s_likelihood_is_the_sum_of_gaussians() -> None:
-    import torch
-
     points, centres, widths = (
         np.array([[0.3, -1.0]]),
         np.array([[0.0, 0.0], [1.0, 1.0]]),
@@ -62,8 +60,17 @@ def test_the_mixture_s_likelihood_is_the_sum_of_gaussians() -> None:
         np.exp(-((points[0] - c) ** 2).sum() / (2 * w * w)) / (2 * np.pi * w * w)
         for c, w in zip(centres, widths, strict=True)
     ]
-    found = held_out_tests.score_of(centres, torch.log(torch.tensor(widths)), points)
+    found = held_out_tests.score_of(centres, np.log(widths), points)
     assert found == pytest.approx(-np.log(np.mean(each)) / 2, rel=1e-5)
+
+
+def test_the_gradient_of_the_widths_is_the_loss_s_slope() -> None:
+    train, _, generated = sets()
+    apart, origin = held_out_tests.squared(train, generated), (train**2).sum(1)
+    widths, step = np.linspace(-1, 1, 150), 1e-4 * np.eye(150)[3]
+    _, slope = held_out_tests.loss_and_gradient(apart, origin, widths, 4)
+    up, down = (held_out_tests.loss_and_gradient(apart, origin, widths + s, 4)[0] for s in (step, -step))
+    assert slope[3] == pytest.approx((up - down) / 2e-4, rel=1e-2, abs=1e-7)
 
 
 def test_too_few_rows_have_a_reason() -> None:
