@@ -12,17 +12,17 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
 import pandas as pd
 from accelerate import Accelerator
 from PIL import Image
 
-from replication_bench import machine, plugins, resolve
+from replication_bench import machine, resolve
 from replication_bench.config import RunConfig
 from replication_bench.embedders.cache import embed
 from replication_bench.encoding import Encoder
+from replication_bench.evidence import build_evidence
 from replication_bench.method import Context, Method
-from replication_bench.metrics.metric import Evidence, Metric
+from replication_bench.metrics import Evidence, all_metrics
 from replication_bench.provenance import dataset_record, method_record
 from replication_bench.results import Cost, Result, read_result
 from replication_bench.sampling import Sample, Sampler, plan
@@ -197,17 +197,7 @@ class Run:
         advance = step(f"{name}: embed generated", len(samples))
         rows = embed(self.bench.embedder, lambda i: self.open_sample(samples[i]), len(samples), advance)
         matches = nearest(rows, train_rows, min(MATCHES_KEPT, len(train)))
-        myself = np.arange(len(train), dtype=np.int64)
-        return Evidence(
-            generated=rows,
-            train=train_rows,
-            heldout=heldout_rows,
-            top1=matches.similarity[:, 0],
-            nearest=matches.ids[:, 0],
-            background=nearest(train_rows, train_rows, exclude=myself).similarity[:, 0],
-            floor=nearest(heldout_rows, train_rows).similarity[:, 0],
-            ceiling=nearest(ceiling_rows, train_rows).similarity[:, 0],
-        ), matches
+        return build_evidence(rows, train_rows, heldout_rows, matches=matches, ceiling=ceiling_rows), matches
 
     def write_matches(self, samples: tuple[Sample, ...], matches: Neighbours) -> None:
         """``matches.parquet`` and ``.csv``: the nearest training images of every generated one."""
@@ -264,12 +254,3 @@ class Run:
             device=f"{bench.device}, mixed precision {self.precision}",
             created=datetime.now(UTC).isoformat(timespec="seconds"),
         )
-
-
-def all_metrics() -> list[Metric]:
-    """Every metric behind the door, groups in name order."""
-    return [
-        metric
-        for name in sorted(plugins.available("metrics"), reverse=True)
-        for metric in plugins.load("metrics", name)
-    ]
