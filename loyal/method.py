@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+import torch
 from torch import nn
 
 from loyal.blocks import PARAMETER_FREE, Transfer, boolean, integer, one_of
@@ -14,12 +15,16 @@ from loyal.routing import Routed
 from replication_bench.denoiser import Denoiser, UNetDenoiser
 from replication_bench.errors import ConfigError
 from replication_bench.method import Method, Reported, Stage
-from replication_bench.seeds import Seeds
 
 if TYPE_CHECKING:
     from replication_bench.backbone import Backbone
 
 SIDES = ("tail", "front", "both")
+
+
+def ambient_seed() -> int:
+    """A seed drawn from torch's global generator, which the harness seeds before ``build`` and ``denoiser``."""
+    return int(torch.randint(2**31, ()))
 
 
 @dataclass(frozen=True)
@@ -76,7 +81,6 @@ class Loyal(Split):
         side: the network with transfer blocks: ``tail, front`` or ``both``.
         split: two networks; ``false`` gives one RAU-Net for all timesteps, and ``tau`` is not used.
         redraw: sample with other random transfer weights than were trained around, as the research code does.
-        init_seed: of the transfer blocks' random weights.
 
     Raises:
         ConfigError: an option that cannot be meant.
@@ -102,12 +106,10 @@ class Loyal(Split):
     side: str = "tail"
     split: bool = True
     redraw: bool = False
-    init_seed: int = 0
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        integer("init_seed", self.init_seed, 0)
-        object.__setattr__(self, "skips", self.transfer("check").skips)
+        object.__setattr__(self, "skips", self.transfer(0).skips)
         one_of("side", self.side, SIDES)
         boolean("split", self.split)
         boolean("redraw", self.redraw)
@@ -125,9 +127,8 @@ class Loyal(Split):
                 want="a convolution, init=default and trainable=false",
             )
 
-    def transfer(self, *stream: str) -> Transfer:
-        """The options of the transfer blocks, with weights from the named random stream."""
-        seed = Seeds(self.init_seed).derive(*stream)
+    def transfer(self, seed: int) -> Transfer:
+        """The options of the transfer blocks, with random weights from ``seed``."""
         return Transfer(self.skips, self.block, self.init, self.trainable, self.convs, seed)
 
     def transfers(self, stage: str) -> bool:
@@ -143,7 +144,7 @@ class Loyal(Split):
         unet = super().build(backbone, stage)
         if not self.transfers(stage.name):
             return unet
-        return add_transfer_blocks(unet, **self.transfer("build", stage.name).as_config())
+        return add_transfer_blocks(unet, **self.transfer(ambient_seed()).as_config())
 
     def denoiser(self, modules: Sequence[nn.Module]) -> Denoiser:
         """The routed networks, or the only one; with ``redraw`` on twins that hold other transfer weights."""
@@ -155,4 +156,4 @@ class Loyal(Split):
         """The network of ``stage`` as it is sampled."""
         if not (self.redraw and self.transfers(stage)):
             return module
-        return redrawn(module, self.transfer("redraw", stage).seed)
+        return redrawn(module, ambient_seed())

@@ -185,12 +185,16 @@ class Backbone:
         latents: Tensor = encoded.latents if hasattr(encoded, "latents") else encoded.latent_dist.mode()
         return (latents - (self.shift or 0)) * self.vae.config.scaling_factor
 
+    def decode(self, latents: Tensor) -> Tensor:
+        """Scaled latents to images float [n, 3, H, W] around [-1, 1]; gradients flow."""
+        unscaled = latents / self.vae.config.scaling_factor + (self.shift or 0)
+        images: Tensor = self.vae.decode(unscaled).sample
+        return images
+
     @torch.no_grad()
     def decode_latents(self, latents: Tensor) -> Tensor:
         """Scaled latents to images float [n, 3, H, W] in [-1, 1]."""
-        unscaled = latents / self.vae.config.scaling_factor + (self.shift or 0)
-        images: Tensor = self.vae.decode(unscaled).sample
-        return images.clamp(-1, 1)
+        return self.decode(latents).clamp(-1, 1)
 
     @property
     def shift(self) -> float | None:

@@ -3,32 +3,38 @@
 A method is a frozen dataclass of hyper-parameters. It keeps no state: whatever a hook needs is handed to it, and
 ``dataclasses.asdict`` of it is its provenance. Override the hooks that differ from plain fine-tuning.
 
-Hooks that chain in a composition ``a+b`` (``dataset, caption, image, encode, prompt, condition, initial, wrap``) take
-what the part before returned. The others (``stages, build, timesteps, loss, optimiser, denoiser, guide``) have one
-owner; two owners are an error. See docs/design.md, section 2.
+Hooks that chain in a composition ``a+b`` (``CHAINED``) take what the part before returned. The others (``OWNED``) have
+one owner; two owners are an error. ``TRAINING`` hooks change the trained weights: a method of kind ``sample`` overrides
+none of them. See docs/design.md, section 2.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from replication_bench.config import SampleConfig, TrainConfig
 from replication_bench.denoiser import Denoiser, UNetDenoiser
+from replication_bench.seeds import Seeds
 
 if TYPE_CHECKING:
     from replication_bench.backbone import Backbone
-    from replication_bench.config import TrainConfig
     from replication_bench.data.example import Example, Examples
+    from replication_bench.embedders.protocol import Embedder, Vectors
+    from replication_bench.results import Measurement
 
-CHAINED = ("dataset", "caption", "image", "encode", "prompt", "condition", "initial", "wrap")
-OWNED = ("stages", "build", "timesteps", "loss", "optimiser", "denoiser", "guide")
+T = TypeVar("T")
+
+CHAINED = ("dataset", "caption", "image", "encode", "prompt", "condition", "initial", "wrap", "facts")
+OWNED = ("stages", "build", "order", "timesteps", "loss", "optimiser", "denoiser", "guide")
 HOOKS = CHAINED + OWNED
+TRAINING = ("dataset", "caption", "image", "encode", *OWNED[:-1])
 
 
 class Stage(NamedTuple):
@@ -53,6 +59,13 @@ class Batch(NamedTuple):
     captions: tuple[str, ...]
 
 
+class Conditioning(NamedTuple):
+    """Text states of a batch of samples: ``cond`` and ``uncond``, each float [n, length, width]."""
+
+    cond: Tensor
+    uncond: Tensor
+
+
 class Reported(NamedTuple):
     """A number printed in a paper; shown beside measurements, never among them."""
 
@@ -64,22 +77,66 @@ class Reported(NamedTuple):
 
 
 @dataclass
+class SampleBatch:
+    """The samples that are generated together. Calls of a denoiser hold whole batches: row i is sample i mod n.
+
+    Attributes:
+        prompts: after the hook ``prompt``.
+        noise: initial noise as the harness drew it, float [n, c, h, w] of unit variance.
+        timesteps: of the sampler, the noisiest first; int64 [steps].
+        scale: guidance scale.
+        uncond: text states of the empty prompt, float [n, length, width]; after ``condition`` what that returned.
+        scratch: room for hooks, new for each batch.
+    """
+
+    prompts: tuple[str, ...]
+    noise: Tensor
+    timesteps: Tensor
+    scale: float
+    uncond: Tensor
+    scratch: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
 class Context:
     """What a hook may look at.
 
     Attributes:
         backbone: the pretrained parts; frozen.
         train: training configuration.
-        prompts: the prompts of the samples at hand, after the hook ``prompt``; empty while training.
-        train_vectors: embeddings of the training set, float32 [n, d], where a sampler may look; else None.
-        scratch: room for one batch of samples, new for each batch.
+        sample: sampling configuration.
+        seeds: the run's random streams, for draws that belong to no step and no image.
+        training: the examples that the networks learn from, after the hook ``dataset``.
+        embedder: the copy detector of the run.
+        vectors: unit vectors float32 [n, d] of examples under ``embedder``, from the cache where they are there.
+        networks: the trained networks in the order of the stages; empty while training.
+        batch: the samples at hand; None while training.
+        memo: what hooks remember through a run, see ``remember``.
     """
 
     backbone: Backbone
     train: TrainConfig
-    prompts: tuple[str, ...] = ()
-    train_vectors: np.ndarray | None = None
-    scratch: dict[str, Any] = field(default_factory=dict)
+    sample: SampleConfig = field(default_factory=SampleConfig)
+    seeds: Seeds = field(default_factory=lambda: Seeds(0))
+    training: Examples | None = None
+    embedder: Embedder | None = None
+    vectors: Callable[[Examples], Vectors] | None = None
+    networks: tuple[nn.Module, ...] = ()
+    batch: SampleBatch | None = None
+    memo: dict[Any, Any] = field(default_factory=dict)
+
+    def remember(self, key: Any, make: Callable[[], T]) -> T:
+        """``make()`` at the first call with ``key``, the same value afterwards; a method keeps no state of its own."""
+        if key not in self.memo:
+            self.memo[key] = make()
+        value: T = self.memo[key]
+        return value
+
+    @property
+    def samples(self) -> SampleBatch:
+        """The samples at hand, for hooks that only run while sampling."""
+        assert self.batch is not None, "no samples outside sampling"
+        return self.batch
 
 
 @dataclass(frozen=True)
@@ -126,16 +183,29 @@ class Method:
         return (Stage("all", 0, num_timesteps),)
 
     def build(self, backbone: Backbone, stage: Stage) -> nn.Module:
-        """The network of one stage, not shared with the backbone."""
+        """The network of one stage, not shared with the backbone.
+
+        Called with torch's global generator seeded from the run's seed and the stage's name.
+        """
         network: nn.Module = copy.deepcopy(backbone.unet)
         return network.requires_grad_(True)
+
+    def order(self, size: int, start: int, stop: int, seeds: Seeds) -> list[int]:
+        """Which of ``size`` examples are the images [start, stop) of a stage's clock: a new permutation each epoch."""
+        drawn: list[int] = []
+        for epoch in range(start // size, (stop - 1) // size + 1):
+            permutation = seeds.numpy("order", epoch).permutation(size)
+            low, high = max(start - epoch * size, 0), min(stop - epoch * size, size)
+            drawn += permutation[low:high].tolist()
+        return drawn
 
     def timesteps(self, n: int, stage: Stage, rng: torch.Generator) -> Tensor:
         """Timesteps of one training step, int64 [n] in [stage.start, stage.stop)."""
         return torch.randint(stage.start, stage.stop, (n,), generator=rng)
 
-    def loss(self, denoiser: Denoiser, encoded: Encoded, t: Tensor, noise: Tensor, scheduler: Any) -> Tensor:
+    def loss(self, denoiser: Denoiser, encoded: Encoded, t: Tensor, noise: Tensor, ctx: Context) -> Tensor:
         """Loss of each row, float [n]: mean squared error to the target of the scheduler's prediction type."""
+        scheduler = ctx.backbone.scheduler
         x_t = scheduler.add_noise(encoded.latents, noise, t)
         if scheduler.config.prediction_type == "v_prediction":
             target = scheduler.get_velocity(encoded.latents, noise, t)
@@ -156,7 +226,10 @@ class Method:
         )
 
     def denoiser(self, modules: Sequence[nn.Module]) -> Denoiser:
-        """One denoiser over the stages' networks, in the order of ``stages``."""
+        """One denoiser over the stages' networks, in the order of ``stages``.
+
+        Called with torch's global generator seeded from the run's seed.
+        """
         (module,) = modules
         return UNetDenoiser(module)
 
@@ -165,32 +238,34 @@ class Method:
         return text
 
     def condition(
-        self, cond: Tensor, denoiser: Denoiser, ctx: Context, rngs: Sequence[torch.Generator]
-    ) -> Tensor:
-        """Text states of a batch of samples, float [n, length, width]; one generator a sample."""
-        return cond
+        self, states: Conditioning, denoiser: Denoiser, ctx: Context, rngs: Sequence[torch.Generator]
+    ) -> Conditioning:
+        """Text states of a batch of samples; one generator a sample, after its initial noise was drawn."""
+        return states
 
     def initial(
-        self, noise: Tensor, denoiser: Denoiser, cond: Tensor, ctx: Context, rngs: Sequence[torch.Generator]
+        self,
+        noise: Tensor,
+        denoiser: Denoiser,
+        states: Conditioning,
+        ctx: Context,
+        rngs: Sequence[torch.Generator],
     ) -> Tensor:
         """Initial noise of a batch of samples, float [n, c, h, w] of unit variance; one generator a sample."""
         return noise
 
     def wrap(self, denoiser: Denoiser, ctx: Context) -> Denoiser:
-        """The denoiser used for sampling."""
+        """The denoiser of one batch of samples; runs before the other sampling hooks."""
         return denoiser
 
     def guide(
-        self,
-        denoiser: Denoiser,
-        x_t: Tensor,
-        t: Tensor,
-        cond: Tensor,
-        uncond: Tensor,
-        scale: float,
-        ctx: Context,
+        self, denoiser: Denoiser, x_t: Tensor, t: Tensor, states: Conditioning, scale: float, ctx: Context
     ) -> Tensor:
         """The prediction of one sampling step: classifier-free guidance (arXiv 2207.12598), one batched call."""
-        both = denoiser(torch.cat([x_t, x_t]), torch.cat([t, t]), torch.cat([uncond, cond]))
+        both = denoiser(torch.cat([x_t, x_t]), torch.cat([t, t]), torch.cat([states.uncond, states.cond]))
         unconditional, conditional = both.chunk(2)
         return unconditional + scale * (conditional - unconditional)
+
+    def facts(self, facts: tuple[Measurement, ...], data: Examples, ctx: Context) -> tuple[Measurement, ...]:
+        """Numbers that only the method can tell, as columns of the result; ``data`` is the training set as trained."""
+        return facts

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from replication_bench.backbone import Backbone, to_images
 from replication_bench.config import SampleConfig
 from replication_bench.data.example import Examples
 from replication_bench.denoiser import Denoiser
-from replication_bench.method import Context, Method
+from replication_bench.method import Conditioning, Context, Method, SampleBatch
 from replication_bench.seeds import Seeds
 from replication_bench.store import write_atomic, write_json
 
@@ -66,7 +66,6 @@ class Sampler:
     def __init__(self, method: Method, denoiser: Denoiser, ctx: Context, config: SampleConfig, seeds: Seeds):
         self.method, self.ctx, self.config, self.seeds = method, ctx, config, seeds
         self.counter = CountingDenoiser(denoiser)
-        self.denoiser = method.wrap(self.counter, ctx)
 
     def run(self, samples: Sequence[Sample], folder: Path, progress: Callable[[int], None]) -> float:
         """Write every sample as ``<id>.png``; returns network calls an image, counted.
@@ -103,23 +102,32 @@ class Sampler:
     def latents(self, batch: Sequence[Sample], prompts: tuple[str, ...]) -> Tensor:
         """Denoise one batch; scaled latents float [n, c, h, w]."""
         backbone, method = self.ctx.backbone, self.method
-        ctx = Context(backbone, self.ctx.train, prompts, self.ctx.train_vectors)
-        rngs = [self.seeds.torch("sample", sample.index) for sample in batch]
-        cond = method.condition(backbone.encode_text(prompts), self.denoiser, ctx, rngs)
-        uncond = backbone.encode_text([""]).expand_as(cond)
         scheduler = new_scheduler(backbone, self.config)
+        rngs = [self.seeds.torch("sample", sample.index) for sample in batch]
         noise = torch.stack([torch.randn(backbone.latent_shape, generator=rng) for rng in rngs]).to(
             backbone.device
         )
-        x_t = method.initial(noise, self.denoiser, cond, ctx, rngs) * scheduler.init_noise_sigma
+        states = Conditioning(
+            backbone.encode_text(prompts), backbone.encode_text([""]).repeat(len(batch), 1, 1)
+        )
+        ctx = replace(self.ctx, batch=self.describe(prompts, noise, scheduler, states))
+        denoiser = method.wrap(self.counter, ctx)
+        states = method.condition(states, denoiser, ctx, rngs)
+        ctx.samples.uncond = states.uncond
+        x_t = method.initial(noise, denoiser, states, ctx, rngs) * scheduler.init_noise_sigma
         for step in scheduler.timesteps:
             t = step.long().expand(len(batch)).to(backbone.device)
             model_input = scheduler.scale_model_input(x_t, step)
-            prediction = method.guide(
-                self.denoiser, model_input, t, cond, uncond, self.config.guidance_scale, ctx
-            )
+            prediction = method.guide(denoiser, model_input, t, states, self.config.guidance_scale, ctx)
             x_t = scheduler.step(prediction, step, x_t, return_dict=False)[0]
         return x_t
+
+    def describe(
+        self, prompts: tuple[str, ...], noise: Tensor, scheduler: Any, states: Conditioning
+    ) -> SampleBatch:
+        """What hooks may know of a batch."""
+        timesteps = scheduler.timesteps.long().to(noise.device)
+        return SampleBatch(prompts, noise, timesteps, self.config.guidance_scale, states.uncond)
 
 
 def is_complete(manifest: Path, folder: Path) -> bool:

@@ -7,10 +7,15 @@ there: so a resumed run, another batch size or another rank draws the same numbe
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
+
+if TYPE_CHECKING:  # an audit draws numbers and has no need of torch
+    import torch
 
 Name = str | int
 
@@ -32,8 +37,22 @@ class Seeds:
 
     def torch(self, *name: Name) -> torch.Generator:
         """A CPU generator, so that a run draws the same numbers on every device."""
+        import torch
+
         return torch.Generator().manual_seed(self.derive(*name))
 
     def numpy(self, *name: Name) -> np.random.Generator:
         """A NumPy generator for text, pixels and shuffles."""
         return np.random.default_rng(self.derive(*name))
+
+    @contextmanager
+    def ambient(self, *name: Name) -> Iterator[None]:
+        """Torch's global generator seeded from the stream ``name``, and put back afterwards.
+
+        For modules, which take their initial weights from it.
+        """
+        import torch
+
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.derive(*name))
+            yield

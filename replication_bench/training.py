@@ -55,16 +55,6 @@ def share_budget(stages: tuple[Stage, ...], config: TrainConfig) -> list[int]:
     return shares
 
 
-def draw_order(size: int, seeds: Seeds, start: int, stop: int) -> list[int]:
-    """Which example is the i-th image seen, for start <= i < stop: every epoch is a fresh permutation."""
-    order: list[int] = []
-    for epoch in range(start // size, (stop - 1) // size + 1):
-        permutation = seeds.numpy("order", epoch).permutation(size)
-        low, high = max(start - epoch * size, 0), min(stop - epoch * size, size)
-        order += permutation[low:high].tolist()
-    return order
-
-
 def draw_caption(method: Method, data: Examples, index: int, image: int, seeds: Seeds, dropout: float) -> str:
     """The caption of the ``image``-th image seen; empty with probability ``dropout``."""
     rng = seeds.numpy("caption", image)
@@ -110,8 +100,7 @@ class Trainer:
 
     def build(self, stage: Stage) -> nn.Module:
         """The stage's network with initial weights that depend on the seed alone."""
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.seeds.derive("build", stage.name))
+        with self.seeds.ambient("build", stage.name):
             return self.method.build(self.ctx.backbone, stage).to(self.accelerator.device)
 
     def load(self, job: StageJob) -> nn.Module:
@@ -127,7 +116,9 @@ class Trainer:
             self.method,
             self.accelerator.device,
         )
-        indices = draw_order(len(self.data), seeds, start, stop)
+        indices = method.order(len(self.data), start, stop, seeds)
+        if not indices:  # a random draw of a random size may be empty
+            return float("nan")
         captions = tuple(
             draw_caption(method, self.data, index, start + row, seeds, self.config.caption_dropout)
             for row, index in enumerate(indices)
@@ -138,7 +129,7 @@ class Trainer:
         t = method.timesteps(len(indices), stage, seeds.torch("timesteps", start)).to(device)
         noise = torch.randn(encoded.latents.shape, generator=seeds.torch("noise", start)).to(device)
         with self.accelerator.autocast():
-            losses = method.loss(state.denoiser, encoded, t, noise, self.ctx.backbone.scheduler)
+            losses = method.loss(state.denoiser, encoded, t, noise, self.ctx)
         state.update(losses.mean(), learning_rate(stop, self.config))
         return float(losses.detach().mean())
 

@@ -20,11 +20,12 @@ from loyal.routing import Routed
 from replication_bench.data.example import Example
 from replication_bench.denoiser import Denoiser
 from replication_bench.method import Batch, Context, Encoded, Method, Stage
+from replication_bench.seeds import Seeds
 from replication_bench.testing import (
     Case,
     CheckFailed,
     check_method,
-    load_parts,
+    load_backbone,
     method_checks,
     planted_folder,
     tiny_backbone,
@@ -35,7 +36,7 @@ CHECKS = {check.__name__: check for check in method_checks()}
 
 @pytest.fixture(scope="module")
 def backbone(tiny: Path) -> SimpleNamespace:
-    return load_parts(tiny)
+    return load_backbone(tiny)
 
 
 @dataclass(frozen=True)
@@ -98,8 +99,8 @@ class FloatTimesteps(Method):
 
 
 class LossChanged(Method):
-    def loss(self, denoiser: Denoiser, encoded: Encoded, t: Tensor, noise: Tensor, scheduler: Any) -> Tensor:
-        return self.changed(super().loss(denoiser, encoded, t, noise, scheduler))
+    def loss(self, denoiser: Denoiser, encoded: Encoded, t: Tensor, noise: Tensor, ctx: Context) -> Tensor:
+        return self.changed(super().loss(denoiser, encoded, t, noise, ctx))
 
     def changed(self, loss: Tensor) -> Tensor:
         return loss
@@ -197,7 +198,7 @@ class StandsStill(Method):
 class TrainsTheBackbone(Method):
     def build(self, backbone: Any, stage: Stage) -> nn.Module:
         unet: nn.Module = backbone.unet
-        return unet
+        return unet.requires_grad_(True)
 
 
 class MovesFrozenWeights(Method):
@@ -213,6 +214,27 @@ class MovesFrozenWeights(Method):
         return super().loss(denoiser, *rest)
 
 
+class TrainsWhileSampling(Method):
+    kind = "sample"
+
+    def loss(self, denoiser: Any, *rest: Any) -> Tensor:
+        return 2 * super().loss(denoiser, *rest)
+
+
+class NoKind(Method):
+    kind = "data"  # type: ignore[assignment]
+
+
+class DrawsFromTheClock(Method):
+    def order(self, size: int, start: int, stop: int, seeds: Seeds) -> list[int]:
+        return list(range(start, stop))
+
+
+class DrawsAnew(Method):
+    def order(self, size: int, start: int, stop: int, seeds: Seeds) -> list[int]:
+        return torch.randint(size, (stop - start,)).tolist()
+
+
 BROKEN = [
     ("check_default_constructible", NoDefault(1.0), "TypeError"),
     ("check_frozen_dataclass", NotDecorated(), "frozen=True"),
@@ -223,6 +245,10 @@ BROKEN = [
     ("check_stages_partition_the_timesteps", StopsEarly(), "no partition"),
     ("check_stages_partition_the_timesteps", SameNames(), "not distinct"),
     ("check_stages_partition_the_timesteps", EmptyStage(), "empty stage"),
+    ("check_kind", TrainsWhileSampling(), "overrides loss"),
+    ("check_kind", NoKind(), "'data'"),
+    ("check_order", DrawsFromTheClock(), "out of range"),
+    ("check_order", DrawsAnew(), "unequal orders"),
     ("check_timesteps", OutOfRange(), "outside"),
     ("check_timesteps", GlobalRandomness(), "unequal timesteps"),
     ("check_timesteps", FloatTimesteps(), "float32"),
@@ -275,7 +301,7 @@ def test_the_tiny_backbone_is_seeded_and_leaves_the_random_state(tmp_path: Path)
     before = torch.get_rng_state()
     folders = [tiny_backbone(tmp_path / name, seed=seed) for name, seed in (("a", 0), ("b", 0), ("c", 1))]
     assert torch.equal(torch.get_rng_state(), before)
-    first, again, other = (load_parts(folder).unet.conv_in.weight for folder in folders)
+    first, again, other = (load_backbone(folder).unet.conv_in.weight for folder in folders)
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
 
@@ -287,7 +313,7 @@ def test_the_tiny_tokenizer_knows_its_words_and_every_byte(backbone: Any) -> Non
 
 @pytest.mark.parametrize("levels", [2, 3])
 def test_the_tiny_backbone_has_as_many_levels_as_asked_for(tmp_path: Path, levels: int) -> None:
-    parts = load_parts(tiny_backbone(tmp_path, levels=levels, channels=8))
+    parts = load_backbone(tiny_backbone(tmp_path, levels=levels, channels=8))
     assert len(parts.unet.down_blocks) == levels
 
 

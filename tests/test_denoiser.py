@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from loyal.method import Loyal
 from replication_bench.denoiser import PipelineUNet, UNetDenoiser
-from replication_bench.testing import Case, load_parts, tiny_backbone
+from replication_bench.method import Conditioning
+from replication_bench.testing import Case, load_backbone, tiny_backbone
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +23,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def backbone(folder: Path) -> SimpleNamespace:
-    return load_parts(folder)
+    return load_backbone(folder)
 
 
 @pytest.fixture
@@ -100,7 +101,7 @@ def test_the_pipeline_gives_the_images_of_the_denoisers_own_loop(pipeline: Any, 
     with torch.no_grad():
         uncond, cond = pipeline.text_encoder(texts.input_ids)[0].chunk(2)
         for t in scheduler.timesteps:
-            guided = case.method.guide(routed, x_t, t.expand(1), cond, uncond, 7.5, case.ctx)
+            guided = case.method.guide(routed, x_t, t.expand(1), Conditioning(cond, uncond), 7.5, case.ctx)
             x_t = scheduler.step(guided, t, x_t).prev_sample
     assert torch.allclose(latents, x_t, atol=1e-5)
 

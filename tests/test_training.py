@@ -4,9 +4,9 @@ import pytest
 
 from replication_bench.config import TrainConfig
 from replication_bench.errors import ConfigError
-from replication_bench.method import Stage
+from replication_bench.method import Method, Stage
 from replication_bench.seeds import Seeds
-from replication_bench.training import draw_order, learning_rate, share_budget, steps
+from replication_bench.training import learning_rate, share_budget, steps
 
 TWO = (Stage("front", 0, 300), Stage("tail", 300, 1000))
 
@@ -18,10 +18,10 @@ def test_the_total_budget_is_shared_by_width_and_sums_up() -> None:
 
 def test_every_epoch_is_a_permutation_and_any_window_is_the_same_stream() -> None:
     seeds = Seeds(3)
-    whole = draw_order(7, seeds, 0, 21)
+    whole = Method().order(7, 0, 21, seeds)
     assert sorted(whole[:7]) == sorted(whole[7:14]) == list(range(7))
     assert whole[:7] != whole[7:14]
-    assert draw_order(7, seeds, 5, 16) == whole[5:16]
+    assert Method().order(7, 5, 16, seeds) == whole[5:16]
 
 
 def test_the_clock_ends_exactly_at_the_budget() -> None:

@@ -16,7 +16,7 @@ from rich.text import Text
 
 from replication_bench import machine
 from replication_bench.arrays import Arrays, read_arrays
-from replication_bench.commands.run import Bars, new_progress
+from replication_bench.commands.progress import Bars, new_progress
 from replication_bench.errors import ConfigError
 from replication_bench.evidence import build_evidence, unit_rows
 from replication_bench.metrics import Evidence, all_metrics
@@ -94,6 +94,7 @@ def as_result(asked: Asked, arrays: Arrays, protocol: str, measurements: Sequenc
     paths = {name: getattr(asked, name) for name in ("generated", "train", "heldout")}
     numbers = {name: getattr(asked, name) for name in ("bootstrap", "confidence")}
     return Result(
+        kind="score",
         id=f"score-{fingerprint[:8]}",
         fingerprint=fingerprint,
         config={"k": asked.k, "measure": numbers},
@@ -124,26 +125,29 @@ def table_of(result: Result) -> Table:
     """What was measured, one line a metric."""
     share = result.config["measure"]["confidence"]
     table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    table.add_column("metric")
+    table.add_column("metric", no_wrap=True)
     for header in ("value", f"{100 * share:g} % interval", "n"):
         table.add_column(header, justify="right", no_wrap=True)
     table.add_column("unit")
-    table.add_column("note")
     for m in result.measurements:
         if m.value is not None:
             between = "" if m.low is None or m.high is None else f"[{number(m.low)}, {number(m.high)}]"
             name = f"{m.name} {ARROWS[m.better]}".strip()
-            table.add_row(*map(Text, (name, number(m.value), between, str(m.n), m.unit, m.note or "")))
+            table.add_row(*map(Text, (name, number(m.value), between, str(m.n), m.unit)))
     return table
 
 
-def missing_of(result: Result) -> list[str]:
-    """What was not measured, one line a reason."""
+def lines_below(result: Result) -> list[str]:
+    """Warnings, then what was not measured: one line a text, with the metrics it belongs to."""
+    notes: dict[str, list[str]] = {}
     reasons: dict[str, list[str]] = {}
     for m in result.measurements:
+        if m.note is not None:
+            notes.setdefault(m.note, []).append(m.name)
         if m.reason is not None:
             reasons.setdefault(m.reason, []).append(m.name)
-    return [f"not measured: {', '.join(names)}: {reason}" for reason, names in reasons.items()]
+    told = [f"{', '.join(names)}: {note}" for note, names in notes.items()]
+    return told + [f"not measured: {', '.join(names)}: {reason}" for reason, names in reasons.items()]
 
 
 def run(asked: Asked, as_json: bool) -> None:
@@ -155,6 +159,6 @@ def run(asked: Asked, as_json: bool) -> None:
         return
     console = Console()
     console.print(table_of(result))
-    for line in missing_of(result):
+    for line in lines_below(result):
         console.print(Text(line, "dim"))
     console.print(Text(NOTE, "dim"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from replication_bench.testing.case import Case, CheckFailed, load_parts
+from replication_bench.testing.case import Case, CheckFailed, load_backbone
 from replication_bench.testing.checks import check_method, method_checks
 from replication_bench.testing.tiny import picture, planted_folder, tiny_backbone
 
@@ -10,7 +10,7 @@ __all__ = [
     "Case",
     "CheckFailed",
     "check_method",
-    "load_parts",
+    "load_backbone",
     "method_checks",
     "picture",
     "planted_folder",

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from replication_bench.backbone import Backbone
 from replication_bench.config import TrainConfig
 from replication_bench.data.example import Example, Examples
 from replication_bench.denoiser import Denoiser, UNetDenoiser
-from replication_bench.method import Context, Encoded, Method, Stage
+from replication_bench.method import Conditioning, Context, Encoded, Method, SampleBatch, Stage
+from replication_bench.seeds import Seeds
 from replication_bench.testing.tiny import picture
 
 ROWS = 4
@@ -48,11 +49,11 @@ class Case:
 
     Attributes:
         method: the method under test.
-        backbone: an object with ``unet, vae, text_encoder, tokenizer, scheduler``.
+        backbone: what it is tested on.
     """
 
     method: Method
-    backbone: Any
+    backbone: Backbone
 
     @property
     def num_timesteps(self) -> int:
@@ -72,7 +73,19 @@ class Case:
     @property
     def ctx(self) -> Context:
         """A context with the first captions as prompts."""
-        return Context(self.backbone, TrainConfig(), tuple(item.captions[0] for item in self.examples))
+        return Context(self.backbone, TrainConfig(), training=self.examples, batch=self.samples)
+
+    @property
+    def samples(self) -> SampleBatch:
+        """A batch of samples with the first captions as prompts."""
+        prompts = tuple(item.captions[0] for item in self.examples)
+        timesteps = torch.tensor([self.num_timesteps - 1, self.num_timesteps // 2, 0])
+        return SampleBatch(prompts, self.noise(5), timesteps, 3.0, self.states.uncond)
+
+    @property
+    def states(self) -> Conditioning:
+        """Random text states of ``ROWS`` samples; the unconditional ones are alike."""
+        return Conditioning(self.cond(4), self.cond(6)[:1].repeat(ROWS, 1, 1))
 
     def noise(self, seed: int) -> Tensor:
         """Latents of unit variance, float [ROWS, c, h, w]."""
@@ -80,18 +93,28 @@ class Case:
         return torch.randn(ROWS, config.in_channels, *2 * (config.sample_size,), generator=generator(seed))
 
     def cond(self, seed: int) -> Tensor:
-        """Random text states, float [ROWS, 8, width]."""
-        width = self.backbone.unet.config.cross_attention_dim
-        return torch.randn(ROWS, 8, width, generator=generator(seed))
+        """Random text states, float [ROWS, length, width]."""
+        shape = (self.backbone.tokenizer.model_max_length, self.backbone.unet.config.cross_attention_dim)
+        return torch.randn(ROWS, *shape, generator=generator(seed))
 
     @property
     def encoded(self) -> Encoded:
         """Random latents and text states of ``ROWS`` rows."""
         return Encoded(self.noise(1), self.cond(2))
 
+    def build(self, stage: Stage, seed: int = 0) -> nn.Module:
+        """The network of ``stage`` as the harness builds it in a run of that seed."""
+        with Seeds(seed).ambient("build", stage.name):
+            return self.method.build(self.backbone, stage)
+
+    def denoiser(self, modules: Sequence[nn.Module]) -> Denoiser:
+        """The denoiser over ``modules`` as the harness makes it."""
+        with self.ctx.seeds.ambient("denoiser"):
+            return self.method.denoiser(modules)
+
     def network(self, stage: Stage, seed: int) -> nn.Module:
         """The network of ``stage`` with all its registered floating-point weights moved, as by training."""
-        module = self.method.build(self.backbone, stage)
+        module = self.build(stage)
         rng = generator(seed)
         with torch.no_grad():
             for tensor in module.state_dict().values():
@@ -107,7 +130,7 @@ class Case:
         """The method's loss of one training step, as the harness computes it."""
         t = self.method.timesteps(ROWS, stage, generator(step))
         denoiser = UNetDenoiser(module)
-        return self.method.loss(denoiser, self.encoded, t, self.noise(3 + step), self.backbone.scheduler)
+        return self.method.loss(denoiser, self.encoded, t, self.noise(3 + step), self.ctx)
 
     def predict(self, denoiser: Denoiser) -> Tensor:
         """A prediction for rows of unequal timesteps, without gradients; float [ROWS, c, h, w]."""
@@ -120,11 +143,6 @@ class Case:
         return torch.tensor([last.stop - 1, first.start, last.start, first.stop - 1])
 
 
-def load_parts(folder: str | Path) -> SimpleNamespace:
-    """The parts of a Stable Diffusion folder: ``unet, vae, text_encoder, tokenizer, scheduler``."""
-    from diffusers import StableDiffusionPipeline
-
-    loader: Any = StableDiffusionPipeline
-    pipeline = loader.from_pretrained(folder, safety_checker=None)
-    names = ("unet", "vae", "text_encoder", "tokenizer", "scheduler")
-    return SimpleNamespace(**{name: getattr(pipeline, name) for name in names})
+def load_backbone(folder: str | Path) -> Backbone:
+    """The backbone in a Stable Diffusion folder."""
+    return Backbone.load(str(folder))

@@ -5,7 +5,7 @@ each as a test of its own::
 
     @pytest.mark.parametrize("check", method_checks(), ids=lambda check: check.__name__)
     def test_contract(check, tmp_path):
-        check(Case(MyMethod(), load_parts(tiny_backbone(tmp_path))))
+        check(Case(MyMethod(), load_backbone(tiny_backbone(tmp_path))))
 """
 
 from __future__ import annotations
@@ -26,8 +26,9 @@ from torch import Tensor, nn
 from replication_bench.compose import compose
 from replication_bench.data.example import Example, Examples
 from replication_bench.errors import ConfigError
-from replication_bench.method import HOOKS, OWNED, Batch, Context, Method
-from replication_bench.testing.case import ROWS, Case, CheckFailed, expect, generator, load_parts
+from replication_bench.method import HOOKS, OWNED, TRAINING, Batch, Context, Method
+from replication_bench.seeds import Seeds
+from replication_bench.testing.case import ROWS, Case, CheckFailed, expect, generator, load_backbone
 from replication_bench.testing.tiny import tiny_backbone
 
 Check = Callable[[Case], None]
@@ -74,6 +75,24 @@ def check_json_round_trip(case: Case) -> None:
 
 
 @named
+def check_kind(case: Case) -> None:
+    """The kind is ``train`` or ``sample``, and what only samples leaves the trained weights alone."""
+    kind = case.method.kind
+    expect(kind in ("train", "sample"), f"kind is {kind!r}")
+    trains = [hook for hook in TRAINING if case.method.overrides(hook)]
+    expect(kind == "train" or not trains, f"of kind 'sample', but overrides {', '.join(trains)}")
+
+
+@named
+def check_order(case: Case) -> None:
+    """The examples of a step are in range and depend on the seeds and the clock alone."""
+    for start, stop in ((0, 5), (5, 16)):
+        first, again = (case.method.order(7, start, stop, Seeds(1)) for _ in range(2))
+        expect(all(0 <= index < 7 for index in first), f"out of range: {first}")
+        expect(first == again, "equal seeds give unequal orders")
+
+
+@named
 def check_stages_partition_the_timesteps(case: Case) -> None:
     """Stages are non-empty, in order, without gap or overlap, from 0 to T, with distinct names."""
     stages = case.stages
@@ -98,7 +117,7 @@ def check_timesteps(case: Case) -> None:
 def check_loss(case: Case) -> None:
     """The loss is finite, one number a row, and reaches the weights."""
     for stage in case.stages:
-        module = case.method.build(case.backbone, stage)
+        module = case.build(stage)
         loss = case.loss(module, stage)
         expect(loss.shape == (ROWS,), f"want a loss for each of {ROWS} rows, got shape {list(loss.shape)}")
         expect(loss.isfinite().all(), f"not finite: {loss.tolist()}")
@@ -112,22 +131,24 @@ def hook_arguments(case: Case) -> dict[str, tuple[Any, ...]]:
     """Arguments for every hook that is handed data."""
     examples, ctx, first = tuple(case.examples), case.ctx, case.examples[0]
     networks = case.networks()
-    denoiser = case.method.denoiser(networks)
+    denoiser = case.denoiser(networks)
     t, rngs = case.border_timesteps(), [generator(row) for row in range(ROWS)]
     image = torch.rand(3, 32, 32, generator=generator()) * 2 - 1
     return {
         "dataset": (case.examples, ctx),
         "caption": (first.captions[0], first, np.random.default_rng(0)),
         "image": (image, generator()),
-        "encode": (case.encoded, Batch(examples, ctx.prompts), ctx, generator()),
+        "encode": (case.encoded, Batch(examples, ctx.samples.prompts), ctx, generator()),
         "build": (case.backbone, case.stages[0]),
-        "loss": (denoiser, case.encoded, t, case.noise(3), case.backbone.scheduler),
+        "order": (len(case.examples), 0, ROWS, Seeds(0)),
+        "loss": (denoiser, case.encoded, t, case.noise(3), ctx),
         "denoiser": (networks,),
         "wrap": (denoiser, ctx),
         "prompt": (first.captions[0], np.random.default_rng(0)),
-        "condition": (case.cond(4), denoiser, ctx, rngs),
-        "initial": (case.noise(5), denoiser, case.cond(4), ctx, rngs),
-        "guide": (denoiser, case.noise(5), t, case.cond(4), case.cond(6), 3.0, ctx),
+        "condition": (case.states, denoiser, ctx, rngs),
+        "initial": (case.noise(5), denoiser, case.states, ctx, rngs),
+        "guide": (denoiser, case.noise(5), t, case.states, 3.0, ctx),
+        "facts": ((), case.examples, ctx),
     }
 
 
@@ -141,7 +162,8 @@ def copies(value: Any) -> list[Any]:
         return [value.items]
     if isinstance(value, Context):
         return [
-            value.prompts,
+            value.samples.prompts,
+            *copies([value.samples.noise, value.samples.timesteps, value.samples.uncond]),
             *copies([value.backbone.unet, value.backbone.text_encoder, value.backbone.vae]),
         ]
     return [leaf for item in value for leaf in copies(item)] if isinstance(value, list | tuple) else []
@@ -167,10 +189,12 @@ def check_hooks_leave_inputs_unchanged(case: Case) -> None:
 def check_rebuild_and_strict_load(case: Case) -> None:
     """Trained weights, loaded strictly into newly built networks, give the same denoiser to the bit."""
     trained = case.networks()
-    rebuilt = [case.method.build(case.backbone, stage) for stage in case.stages]
+    rebuilt = [
+        case.build(stage, seed=1) for stage in case.stages
+    ]  # other initial weights: all are overwritten
     for old, new in zip(trained, rebuilt, strict=True):
         new.load_state_dict(old.state_dict(), strict=True)
-    results = [case.predict(case.method.denoiser(modules)) for modules in (trained, rebuilt)]
+    results = [case.predict(case.denoiser(modules)) for modules in (trained, rebuilt)]
     expect(torch.equal(*results), "predictions differ: some weights are not in the state dict")
 
 
@@ -178,7 +202,7 @@ def check_rebuild_and_strict_load(case: Case) -> None:
 def check_mixed_timesteps(case: Case) -> None:
     """Rows of unequal timesteps in one batch are predicted as each row alone is."""
     denoiser, x_t, t, cond = (
-        case.method.denoiser(case.networks()),
+        case.denoiser(case.networks()),
         case.noise(7),
         case.border_timesteps(),
         case.cond(8),
@@ -237,7 +261,7 @@ def check_two_training_steps(case: Case) -> None:
     """Two steps with the method's optimiser change the network, its frozen weights and the backbone apart."""
     backbone = copies(case.ctx)
     for stage in case.stages:
-        module = case.method.build(case.backbone, stage)
+        module = case.build(stage)
         before = {name: parameter.detach().clone() for name, parameter in module.named_parameters()}
         optimiser = case.method.optimiser(module, case.ctx)
         for step in range(2):
@@ -271,6 +295,6 @@ def check_method(method: Method, backbone_folder: str | Path | None = None) -> N
         CheckFailed: the first check that fails, by name.
     """
     with tempfile.TemporaryDirectory() as temporary:
-        backbone = load_parts(backbone_folder or tiny_backbone(temporary))
+        backbone = load_backbone(backbone_folder or tiny_backbone(temporary))
     for check in method_checks():
         check(Case(method, backbone))
