@@ -27,6 +27,7 @@ def folder(
     )
     table.sample(frac=1, random_state=0).to_parquet(path / "matches.parquet", index=False)
     record: dict = {
+        "kind": "audit",
         "id": method,
         "fingerprint": "f",
         "config": {"sample": {"samples": 40}},
