@@ -52,6 +52,7 @@ def full() -> Evidence:
 
 
 def test_everything_that_was_given_is_there(full: Evidence) -> None:
+    assert full.nearest.tolist() == (full.generated @ full.train.T).argmax(axis=1).tolist()
     assert full.background.shape == (40,)
     assert full.ceiling.shape == (40,)
     assert full.local.shape == full.carlini.shape == full.tiled_l2.shape == (30,)

@@ -214,6 +214,7 @@ METRICS: tuple[Metric, ...] = joined(
                 ANCHORS,
                 lambda e: len(e.floor),
                 interval="wilson",
+                redrawn=False,
             ),
             about="How often the calibrated threshold calls an innocent image a copy: held-out images tested against "
             "the threshold that the other half of them gives.",

@@ -12,7 +12,7 @@ from functools import partial
 
 import numpy as np
 
-from replication_bench.metrics.frechet import Frechet, frechet
+from replication_bench.metrics.frechet import Frechet, frechet, gap_error
 from replication_bench.metrics.kernels import KernelDistance, gaussian_kernel
 from replication_bench.metrics.metric import Evidence, Metric, Rows, Value, count_generated, described, joined
 from replication_bench.metrics.neighbours import memorization_distance
@@ -23,11 +23,14 @@ FID = "arXiv 1706.08500, equation 6"
 CMMD = "arXiv 2401.09603, equation 4; sayakpaul/cmmd-pytorch"
 MIFID = "torchmetrics, image/mifid.py"
 ENOUGH = 2048
+INCEPTION = "inception"
 MIFID_EPSILON = 0.1
 
 
-def too_few(evidence: Evidence, real: str) -> str | None:
-    """Why the sets are too small to be compared, or None."""
+def too_few(evidence: Evidence, real: str, role: str = "") -> str | None:
+    """Why the sets cannot be compared, or None."""
+    if role == INCEPTION and evidence.features is None:
+        return "needs Inception's features as they are, and only unit vectors were kept"
     if real == "heldout" and not len(evidence.heldout):
         return "no held-out images"
     enough = min(len(evidence.rows(real)), len(evidence.generated)) >= 2
@@ -74,7 +77,7 @@ def kernel_metric(
     found = kernel_value if distance is kernel_distance else clip_value
 
     def value(evidence: Evidence) -> Value:
-        return too_few(evidence, real) or found(real, evidence)
+        return too_few(evidence, real, role) or found(real, evidence)
 
     def interval(
         evidence: Evidence, rng: np.random.Generator, resamples: int, confidence: float
@@ -105,7 +108,7 @@ def frechet_found(real: str, evidence: Evidence) -> Frechet:
 
 def frechet_value(real: str, role: str, evidence: Evidence) -> Value:
     """The distance; in an embedder's space only where both sets have more than 2 d rows."""
-    few = too_few(evidence, real)
+    few = too_few(evidence, real, role)
     if few:
         return few
     a, b = evidence.rows("generated"), evidence.rows(real)
@@ -166,10 +169,27 @@ def frechet_gap(role: str, evidence: Evidence) -> Value:
     return missing[0] if missing else float(values[0]) - float(values[1])
 
 
+def gap_interval(
+    evidence: Evidence, rng: np.random.Generator, resamples: int, confidence: float
+) -> tuple[float, float] | None:
+    """The delta method's interval; the generated images' errors in both distances are one error."""
+    heldout, train = (frechet_found(real, evidence) for real in ("heldout", "train"))
+    error = gap_error(heldout, train)
+    return None if error is None else normal_interval(heldout.value - train.value, error, confidence)
+
+
 def gap_metric(name: str, role: str = "") -> Metric:
     """How much nearer to the training images than to held-out ones."""
     return Metric(
-        name, "squared distance", "zero", partial(frechet_gap, role), FID, count_generated, None, role=role
+        name,
+        "squared distance",
+        "zero",
+        partial(frechet_gap, role),
+        FID,
+        count_generated,
+        interval="own",
+        own_interval=gap_interval,
+        role=role,
     )
 
 
@@ -224,7 +244,7 @@ METRICS: tuple[Metric, ...] = joined(
         ),
         described(
             gap_metric("fd_gap"),
-            gap_metric("fid_gap", "inception"),
+            gap_metric("fid_gap", INCEPTION),
             about="How much nearer the generated images are to the training images than to held-out ones of the same "
             "source; above 0 points to memorization.",
             formula="FD(G, heldout) - FD(G, train)",
@@ -233,7 +253,7 @@ METRICS: tuple[Metric, ...] = joined(
         ),
         described(
             mifid_metric("mifd_train"),
-            mifid_metric("mifid_train", "inception"),
+            mifid_metric("mifid_train", INCEPTION),
             about="A Frechet distance to the training images that is punished where every training image has a "
             "generated one almost in its direction.",
             formula="FD / m' with m = mean over train of min over generated of (1 - |cos|), m' = m if m < 0.1 else 1",
@@ -242,8 +262,8 @@ METRICS: tuple[Metric, ...] = joined(
             "|cos| takes opposite vectors as equal.",
         ),
         described(
-            frechet_metric("fid_heldout", "heldout", "kid_heldout", "inception"),
-            frechet_metric("fid_train", "train", "kid_train", "inception"),
+            frechet_metric("fid_heldout", "heldout", "kid_heldout", INCEPTION),
+            frechet_metric("fid_train", "train", "kid_train", INCEPTION),
             about="Frechet Inception distance; the note names weights and preprocessing, since each tool has another.",
             formula="||mu_G - mu_X||^2 + tr S_G + tr S_X - 2 tr (S_G S_X)^(1/2) of Inception-v3 pool features",
             span="0 and up",
@@ -251,8 +271,8 @@ METRICS: tuple[Metric, ...] = joined(
             "as reference, which rewards copying; the held-out one is the fair number.",
         ),
         described(
-            kernel_metric("kid_heldout", "heldout", kernel_distance, KID, "inception"),
-            kernel_metric("kid_train", "train", kernel_distance, KID, "inception"),
+            kernel_metric("kid_heldout", "heldout", kernel_distance, KID, INCEPTION),
+            kernel_metric("kid_train", "train", kernel_distance, KID, INCEPTION),
             about="Kernel Inception distance, the unbiased companion of FID for few images.",
             formula="1000 x the kernel distance on Inception-v3 pool features, all pairs",
             span="about 0 and up; unbiased, so it can be a little below 0",

@@ -13,10 +13,19 @@ Matrix = NDArray[np.float64]
 
 
 class Frechet(NamedTuple):
-    """A distance and its standard error; the error is None where a covariance has not full rank."""
+    """A distance between a and b, its standard error, and the influence of each row.
+
+    Attributes:
+        value: the distance.
+        error: None where a covariance has not full rank; the influences are empty then.
+        of_a: how much each row of a moves the distance, [n], before division by n.
+        of_b: the same of b, [m].
+    """
 
     value: float
-    error: float | None
+    error: float | None = None
+    of_a: Matrix = np.zeros(0)
+    of_b: Matrix = np.zeros(0)
 
 
 def root_of(matrix: Matrix) -> Matrix:
@@ -60,12 +69,17 @@ def transport(cov_a: Matrix, cov_b: Matrix) -> Matrix | None:
     return mapped
 
 
-def influence_variance(rows: Rows, mean: Matrix, cov: Matrix, other_mean: Matrix, mapped: Matrix) -> float:
-    """Variance that the rows of one side add to the distance: that of their influence over n."""
+def influence(rows: Rows, mean: Matrix, other_mean: Matrix, mapped: Matrix) -> Matrix:
+    """How much each row of one side moves the distance to first order: [n]."""
     centred = rows.astype(np.float64) - mean
-    form = np.eye(len(cov)) - mapped
-    influence = 2 * centred @ (mean - other_mean) + ((centred @ form) * centred).sum(axis=1)
-    return float(influence.var(ddof=1)) / len(rows)
+    form = np.eye(len(mean)) - mapped
+    moved: Matrix = 2 * centred @ (mean - other_mean) + ((centred @ form) * centred).sum(axis=1)
+    return moved
+
+
+def error_of(*influences: Matrix) -> float:
+    """Standard error of a number that independent sets of rows move."""
+    return float(np.sqrt(sum(rows.var(ddof=1) / len(rows) for rows in influences)))
 
 
 def frechet(a: Rows, b: Rows) -> Frechet:
@@ -77,10 +91,16 @@ def frechet(a: Rows, b: Rows) -> Frechet:
     (mean_a, cov_a), (mean_b, cov_b) = moments(a), moments(b)
     value = frechet_of_moments(mean_a, cov_a, mean_b, cov_b)
     if min(len(a), len(b)) <= a.shape[1]:
-        return Frechet(value, None)
+        return Frechet(value)
     there, back = transport(cov_a, cov_b), transport(cov_b, cov_a)
     if there is None or back is None:
-        return Frechet(value, None)
-    variance = influence_variance(a, mean_a, cov_a, mean_b, there)
-    variance += influence_variance(b, mean_b, cov_b, mean_a, back)
-    return Frechet(value, float(np.sqrt(variance)))
+        return Frechet(value)
+    of_a, of_b = influence(a, mean_a, mean_b, there), influence(b, mean_b, mean_a, back)
+    return Frechet(value, error_of(of_a, of_b), of_a, of_b)
+
+
+def gap_error(first: Frechet, second: Frechet) -> float | None:
+    """Standard error of the difference of two distances from the same rows a; None where one has none."""
+    if first.error is None or second.error is None:
+        return None
+    return error_of(first.of_a - second.of_a, first.of_b, second.of_b)

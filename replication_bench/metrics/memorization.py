@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from replication_bench.metrics import held_out_tests as tests
 from replication_bench.metrics.metric import Evidence, Metric, Value, count_generated, described, joined
 from replication_bench.metrics.neighbours import authentic as authentic_rows
+from replication_bench.statistics.intervals import normal_interval
 
 AUTHPCT = "arXiv 2102.08921, section 3.3; layer6ai-labs/dgm-eval, metrics/authpct.py"
 CT = "arXiv 2004.05675, section 4; layer6ai-labs/dgm-eval, metrics/ct.py"
@@ -59,6 +60,16 @@ def fitted(evidence: Evidence) -> tests.Likelihood | str:
     if missing:
         return missing
     return evidence.once("fld", lambda: tests.fld(rows("train"), rows("heldout"), rows("generated")))
+
+
+def fit_interval(
+    name: str, evidence: Evidence, rng: np.random.Generator, resamples: int, confidence: float
+) -> tuple[float, float] | None:
+    """Over the images that are scored, the fit fixed."""
+    found = fitted(evidence)
+    if isinstance(found, str):
+        return None
+    return normal_interval(float(getattr(found, name)), float(getattr(found, f"{name}_error")), confidence)
 
 
 def fit_note(evidence: Evidence) -> str | None:
@@ -107,7 +118,8 @@ METRICS: tuple[Metric, ...] = joined(
                 partial(likelihood, "fld"),
                 FLD,
                 count_generated,
-                interval=None,
+                interval="own",
+                own_interval=partial(fit_interval, "fld"),
                 note=fit_note,
             ),
             about="How much less likely held-out images are under Gaussians at the generated images than under "
@@ -126,7 +138,8 @@ METRICS: tuple[Metric, ...] = joined(
                 partial(likelihood, "gap"),
                 FLD,
                 count_generated,
-                interval=None,
+                interval="own",
+                own_interval=partial(fit_interval, "gap"),
                 note=fit_note,
             ),
             about="How much more likely training images are than held-out ones under Gaussians at the generated "

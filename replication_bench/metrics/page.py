@@ -31,6 +31,8 @@ OWN = {
     "sim_gt_calibrated": "bootstrap over generated and held-out images, never narrower than Wilson's",
     "density": "bootstrap over generated images",
     "vendi": "delta method",
+    "fld": "normal, over the held-out images, both fits fixed",
+    "fld_gap": "normal, over held-out and training images, the fit fixed",
 }
 HEAD = """# Metrics
 

@@ -25,7 +25,7 @@ def folder(
             "prompt": prompts,
         }
     )
-    table.sample(frac=1, random_state=0).to_parquet(path / "matches.parquet", index=False)
+    table.sample(frac=1, random_state=len(method)).to_parquet(path / "matches.parquet", index=False)
     record: dict = {
         "kind": "audit",
         "id": method,

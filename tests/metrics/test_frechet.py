@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.linalg import sqrtm
 
-from replication_bench.metrics.frechet import frechet, frechet_distance, frechet_of_moments
+from replication_bench.metrics.frechet import frechet, frechet_distance, frechet_of_moments, gap_error
 
 
 def test_gaussians_one_apart_in_every_coordinate() -> None:
@@ -67,3 +67,17 @@ def test_without_full_rank_there_is_a_value_and_no_error() -> None:
     assert found.error is None
     flat = rng.standard_normal((50, 8)) * [0, 1, 1, 1, 1, 1, 1, 1]
     assert frechet(flat, rng.standard_normal((50, 8))).error is None
+
+
+def test_the_error_of_a_gap_is_its_spread_though_both_distances_share_rows() -> None:
+    rng = np.random.default_rng(0)
+
+    def one() -> tuple[float, float]:
+        g, p, t = (rng.standard_normal((300, 3)) * w for w in (1, 2, 1.8))
+        first, second = frechet(g, p), frechet(g, t)
+        error = gap_error(first, second)
+        assert error is not None
+        return first.value - second.value, error
+
+    values, errors = np.array([one() for _ in range(300)]).T
+    assert errors.mean() == pytest.approx(values.std(), rel=0.15)

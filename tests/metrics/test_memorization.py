@@ -60,8 +60,8 @@ def test_the_mixture_s_likelihood_is_the_sum_of_gaussians() -> None:
         np.exp(-((points[0] - c) ** 2).sum() / (2 * w * w)) / (2 * np.pi * w * w)
         for c, w in zip(centres, widths, strict=True)
     ]
-    found = held_out_tests.score_of(centres, np.log(widths), points)
-    assert found == pytest.approx(-np.log(np.mean(each)) / 2, rel=1e-5)
+    found = held_out_tests.scores(centres, np.log(widths), points)
+    assert found == pytest.approx([-100 * np.log(np.mean(each)) / 2], rel=1e-5)
 
 
 def test_the_gradient_of_the_widths_is_the_loss_s_slope() -> None:
@@ -71,6 +71,17 @@ def test_the_gradient_of_the_widths_is_the_loss_s_slope() -> None:
     _, slope = held_out_tests.loss_and_gradient(apart, origin, widths, 4)
     up, down = (held_out_tests.loss_and_gradient(apart, origin, widths + s, 4)[0] for s in (step, -step))
     assert slope[3] == pytest.approx((up - down) / 2e-4, rel=1e-2, abs=1e-7)
+
+
+def test_both_numbers_have_an_error_over_the_scored_rows() -> None:
+    found = held_out_tests.likelihood(np.array([3.0, 5]), np.array([1.0, 1]), np.array([0.0, 2]))
+    assert found == pytest.approx({"fld": 3, "gap": -3, "fld_error": 1, "gap_error": np.sqrt(2)})
+    names = ("train", "heldout", "generated")
+    rows = dict(zip(names, sets(), strict=True))
+    top = {"top1": np.zeros(150, np.float32), "floor": np.zeros(200, np.float32)}
+    measures = measured(METRICS, line(**{n: unit(r) for n, r in rows.items()}, **top))
+    assert measures["fld"].low < measures["fld"].value < measures["fld"].high
+    assert measures["fld_gap"].low < measures["fld_gap"].value < measures["fld_gap"].high
 
 
 def test_too_few_rows_have_a_reason() -> None:
