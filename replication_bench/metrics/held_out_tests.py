@@ -98,15 +98,14 @@ def squared(points: Rows, centres: Rows) -> Floats:
 
 def log_terms(apart: Floats, log_sigma: Floats, d: int) -> Floats:
     """log of sigma^-d exp(-||x - c||^2 / (2 sigma^2)) for points and centres [n, m], from squared distances."""
-    terms: Floats = -apart / 2 * np.exp(-2 * log_sigma) - d * log_sigma
-    return terms
+    terms = -apart / 2 * np.exp(-2 * log_sigma) - d * log_sigma
+    return np.asarray(terms)
 
 
 def log_sum(terms: Floats) -> Floats:
     """log of the sum of exp over centres: [n]."""
     top = terms.max(axis=1, keepdims=True)
-    found: Floats = top[:, 0] + np.log(np.exp(terms - top).sum(axis=1))
-    return found
+    return np.asarray(top[:, 0] + np.log(np.exp(terms - top).sum(axis=1)))
 
 
 def loss_and_gradient(apart: Floats, origin: Floats, log_sigma: Floats, d: int) -> tuple[float, Floats]:
