@@ -85,6 +85,39 @@ def run(
 
 
 @app.command()
+def score(
+    generated: Annotated[Path, typer.Option(help="Features of the generated images, .npy [rows, features].")],
+    train: Annotated[Path, typer.Option(help="Features of the training images.")],
+    heldout: Annotated[
+        Path | None, typer.Option(help="Features of real images that were not trained on.")
+    ] = None,
+    k: Annotated[int, typer.Option(help="Neighbours of precision, recall, density and coverage.")] = 5,
+    seed: Annotated[int, typer.Option(help="Of the bootstrap.")] = 0,
+    bootstrap: Annotated[int, typer.Option(help="Draws for each interval.")] = 1000,
+    confidence: Annotated[float, typer.Option(help="Of the intervals.")] = 0.95,
+    json: Json = False,
+) -> None:
+    """Measure feature arrays that you already have."""
+    from replication_bench.commands import score as command
+
+    command.run(command.Asked(generated, train, heldout, k, seed, bootstrap, confidence), json)
+
+
+@app.command()
+def compare(
+    a: Annotated[Path, typer.Argument(help="Folder of a finished run.", metavar="RUN_A")],
+    b: Annotated[Path, typer.Argument(help="Another on the same prompts and seed.", metavar="RUN_B")],
+    seed: Annotated[int, typer.Option(help="Of the bootstrap and the permutations.")] = 0,
+    bootstrap: Annotated[int, typer.Option(help="Draws and permutations.")] = 1000,
+    json: Json = False,
+) -> None:
+    """Compare two runs image by image: differences, p-values, images that turned from copy to original."""
+    from replication_bench.commands import compare as command
+
+    command.run(a, b, seed, bootstrap, json)
+
+
+@app.command()
 def methods(json: Json = False) -> None:
     """The installed methods."""
     listing("methods", json)

@@ -6,8 +6,6 @@ import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-import torch
-
 RECORDED = (
     "torch",
     "diffusers",
@@ -22,11 +20,15 @@ RECORDED = (
 
 def choose_device() -> str:
     """``cuda`` where there is one, else ``cpu``."""
+    import torch
+
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def computes_bf16(device: str) -> bool:
     """Whether bf16 is native and therefore faster; emulated bf16 is many times slower than fp32."""
+    import torch
+
     if device == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     native = getattr(torch.cpu, "_is_avx512_bf16_supported", None)

@@ -12,18 +12,18 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
 import pandas as pd
 from accelerate import Accelerator
 from PIL import Image
 
-from replication_bench import machine, plugins, resolve
+from replication_bench import machine, resolve
 from replication_bench.config import RunConfig
 from replication_bench.data.example import Examples
 from replication_bench.embedders.cache import embed
 from replication_bench.encoding import Encoder
+from replication_bench.evidence import Images, Pixels, build_evidence, find_sources
 from replication_bench.method import Context, Method
-from replication_bench.metrics.metric import Evidence, Metric
+from replication_bench.metrics import Evidence, all_metrics
 from replication_bench.provenance import dataset_record, method_record
 from replication_bench.results import Cost, Result, read_result
 from replication_bench.sampling import Sample, Sampler, plan
@@ -100,10 +100,9 @@ class Run:
                     confidence=self.config.measure.confidence,
                     embedder=self.config.measure.embedder,
                     protocol=self.bench.embedder.protocol.hash,
+                    step=self.watch.step,
                 )
-            assert self.context.training is not None
-            facts = self.method.facts((), self.context.training, self.context)
-            result = self.result(passed, jobs, network, calls, (*measurements, *facts))
+            result = self.result(passed, jobs, network, calls, measurements)
             write_json(self.result_path, result.model_dump(mode="json"))
             return result
 
@@ -183,9 +182,7 @@ class Run:
             "parameters": sum(p.numel() for p in weights),
             "trained": sum(p.numel() for p in weights if p.requires_grad),
         }
-        self.context.networks = tuple(network.requires_grad_(False).eval() for network in networks)
-        with self.seeds.ambient("denoiser"):
-            denoiser = self.method.denoiser(self.context.networks)
+        denoiser = self.method.denoiser([network.requires_grad_(False).eval() for network in networks])
         sampler = Sampler(self.method, denoiser, self.context, self.config.sample, self.seeds)
         samples = plan(self.bench.splits.train, self.config.sample.samples)
         advance = self.watch.step(f"{self.config.method.name}: sample", len(samples))
@@ -206,17 +203,22 @@ class Run:
         advance = step(f"{name}: embed generated", len(samples))
         rows = embed(self.bench.embedder, lambda i: self.open_sample(samples[i]), len(samples), advance)
         matches = nearest(rows, train_rows, min(MATCHES_KEPT, len(train)))
-        myself = np.arange(len(train), dtype=np.int64)
-        return Evidence(
-            generated=rows,
-            train=train_rows,
-            heldout=heldout_rows,
-            top1=matches.similarity[:, 0],
-            nearest=matches.ids[:, 0],
-            background=nearest(train_rows, train_rows, exclude=myself).similarity[:, 0],
-            floor=nearest(heldout_rows, train_rows).similarity[:, 0],
-            ceiling=nearest(ceiling_rows, train_rows).similarity[:, 0],
+        prompts = [sample.caption for sample in samples]
+        return build_evidence(
+            rows,
+            train_rows,
+            heldout_rows,
+            matches=matches,
+            ceiling=ceiling_rows,
+            prompts=prompts,
+            sources=find_sources(prompts, [example.captions for example in train]),
+            pixels=Pixels(self.sampled(samples), self.bench.images(train), self.bench.images(heldout)),
+            step=step,
         ), matches
+
+    def sampled(self, samples: tuple[Sample, ...]) -> Images:
+        """The generated images."""
+        return Images(lambda i: self.open_sample(samples[i]), len(samples))
 
     def write_matches(self, samples: tuple[Sample, ...], matches: Neighbours) -> None:
         """``matches.parquet`` and ``.csv``: the nearest training images of every generated one."""
@@ -273,12 +275,3 @@ class Run:
             device=f"{bench.device}, mixed precision {self.precision}",
             created=datetime.now(UTC).isoformat(timespec="seconds"),
         )
-
-
-def all_metrics() -> list[Metric]:
-    """Every metric behind the door, groups in name order."""
-    return [
-        metric
-        for name in sorted(plugins.available("metrics"), reverse=True)
-        for metric in plugins.load("metrics", name)
-    ]

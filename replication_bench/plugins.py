@@ -6,13 +6,15 @@ list of distribution names) limits what is seen; tests set it to ``replbench``.
 
 from __future__ import annotations
 
+import inspect
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, is_dataclass
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Literal, get_args
 
-from replication_bench.errors import PluginError, did_you_mean
+from replication_bench.errors import ConfigError, PluginError, did_you_mean
 
 Kind = Literal["methods", "datasets", "embedders", "metrics", "reporters", "commands"]
 
@@ -99,3 +101,28 @@ def find(kind: Kind, name: str) -> Plugin:
 def load(kind: Kind, name: str) -> Any:
     """Find and import the plug-in called ``name``."""
     return find(kind, name).load()
+
+
+def accepted(target: Any) -> list[str]:
+    """Names of the arguments that ``target`` is constructed with."""
+    if is_dataclass(target):
+        return [field.name for field in fields(target) if field.init]
+    return list(inspect.signature(target).parameters)
+
+
+def construct(kind: Kind, name: str, options: Mapping[str, Any]) -> Any:
+    """Load a plug-in and construct it.
+
+    Raises:
+        PluginError: unknown or broken plug-in.
+        ConfigError: an option that it does not take, or a value that it refuses.
+    """
+    target = load(kind, name)
+    for option in options:
+        if option not in accepted(target):
+            hint = did_you_mean(option, accepted(target))
+            raise ConfigError(f"{singular(kind)} '{name}' has no parameter '{option}'", hint=hint)
+    try:
+        return target(**options)
+    except TypeError as error:
+        raise ConfigError(f"{singular(kind)} '{name}' refuses its options", got=error) from error

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import inspect
 import re
-from dataclasses import asdict, dataclass, fields, is_dataclass
+from dataclasses import asdict, dataclass, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +20,10 @@ from replication_bench.config import (
     recipe_names,
     validate,
 )
-from replication_bench.errors import ConfigError, PluginError, did_you_mean
+from replication_bench.errors import PluginError, did_you_mean
 from replication_bench.extras import check_needs
 from replication_bench.method import Method
+from replication_bench.plugins import construct as construct
 
 ALIASES = {"caption-randomization": "rc", "data-augmentation": "augment"}
 
@@ -41,31 +41,6 @@ class Request:
     budget_rule: str | None = None
     samples: int | None = None
     settings: tuple[str, ...] = ()
-
-
-def accepted(target: Any) -> list[str]:
-    """Names of the arguments that ``target`` is constructed with."""
-    if is_dataclass(target):
-        return [field.name for field in fields(target) if field.init]
-    return list(inspect.signature(target).parameters)
-
-
-def construct(kind: plugins.Kind, name: str, options: Options) -> Any:
-    """Load a plug-in and construct it.
-
-    Raises:
-        PluginError: unknown or broken plug-in.
-        ConfigError: an option that it does not take, or a value that it refuses.
-    """
-    target = plugins.load(kind, name)
-    for option in options:
-        if option not in accepted(target):
-            hint = did_you_mean(option, accepted(target))
-            raise ConfigError(f"{plugins.singular(kind)} '{name}' has no parameter '{option}'", hint=hint)
-    try:
-        return target(**options)
-    except TypeError as error:
-        raise ConfigError(f"{plugins.singular(kind)} '{name}' refuses its options", got=error) from error
 
 
 def method_parts(name: str) -> list[str]:

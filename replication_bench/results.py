@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from pydantic import Field, ValidationError, model_validator
 
 from replication_bench.config import Section
 from replication_bench.errors import DataError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 class Measurement(Section):
@@ -98,33 +98,94 @@ class Cost(Section):
 
 
 class Match(Section):
-    """A generated image and one of its nearest training images."""
+    """A generated image and one of its nearest training images.
+
+    Attributes:
+        generated: id of the generated image.
+        rank: 1 for the nearest training image.
+        train: id of the training image.
+        similarity: cosine of the two.
+        prompt: what the image was generated from; empty where it is not known.
+        train_caption: first caption of the training image; empty where it has none.
+        own_prompt: cosine with the nearest training image whose caption is the prompt; None where no caption is.
+        label: ``exact``, ``template`` or ``none``; empty where nothing was labelled.
+        group: number of the group of near-duplicates that the training image is in; None where none was looked for.
+        group_size: images in that group; 1 for an image that nothing repeats.
+    """
 
     generated: str
     rank: int
     train: str
     similarity: float
-    prompt: str
-    train_caption: str
+    prompt: str = ""
+    train_caption: str = ""
+    own_prompt: float | None = None
+    label: str = ""
+    group: int | None = None
+    group_size: int | None = None
+
+
+class ImagesRecord(Section):
+    """One set of images that an audit read.
+
+    Attributes:
+        role: ``generated``, ``train`` or ``heldout``.
+        path: what was given.
+        kind: ``folder``, ``dcr``, ``webdataset``, ``parquet`` or ``index``.
+        found: images that were found.
+        used: images that could be read.
+        skipped: what could not be read; ``skipped.csv`` lists it.
+        first_frame: animations of which the first frame was used.
+        captioned: images with a caption or prompt.
+        fingerprint: hash of ids, contents and captions of the images used.
+        notes: what a reader must know of this set.
+    """
+
+    role: Literal["generated", "train", "heldout"]
+    path: str
+    kind: str
+    found: int
+    used: int
+    skipped: int
+    first_frame: int = 0
+    captioned: int = 0
+    fingerprint: str = ""
+    notes: tuple[str, ...] = ()
+
+
+class Ran(NamedTuple):
+    """What only a run has."""
+
+    method: MethodRecord
+    backbone: dict[str, str]
+    cost: Cost
 
 
 class Result(Section):
-    """One finished run."""
+    """One finished run or audit; ``method``, ``backbone`` and ``cost`` are a run's, ``images`` is an audit's.
+
+    Attributes:
+        embedder: name and protocol of the first embedder; measurements carry their own.
+        notes: what must stand beside every number, such as a forced comparison.
+    """
 
     schema_version: int = SCHEMA_VERSION
+    kind: Literal["run", "audit", "score"] = "run"
     id: str
     status: Literal["success"] = "success"
     fingerprint: str
     config: dict[str, Any]
     passed: dict[str, Any] = Field(default_factory=dict)
-    method: MethodRecord
+    method: MethodRecord | None = None
     dataset: DatasetRecord
-    backbone: dict[str, str]
+    backbone: dict[str, str] | None = None
     embedder: dict[str, Any]
     protocol: str
     seed: int
-    cost: Cost
+    cost: Cost | None = None
+    images: tuple[ImagesRecord, ...] = ()
     measurements: tuple[Measurement, ...]
+    notes: tuple[str, ...] = ()
     packages: dict[str, str] = Field(default_factory=dict)
     commit: str | None = None
     device: str = "cpu"
@@ -139,10 +200,36 @@ class Result(Section):
         found = self.measurement(name)
         return found.value if found else None
 
+    @model_validator(mode="after")
+    def _a_run_is_whole(self) -> Result:
+        if self.kind == "run" and None in (self.method, self.backbone, self.cost):
+            raise ValueError("a run has a method, a backbone and a cost")
+        return self
+
+    @property
+    def ran(self) -> Ran:
+        """What only a run has.
+
+        Raises:
+            DataError: this is the result of an audit.
+        """
+        if self.method is None or self.backbone is None or self.cost is None:
+            raise DataError(
+                "only results of runs have a method", where=self.id, got=f"a result of kind {self.kind}"
+            )
+        return Ran(self.method, self.backbone, self.cost)
+
     @property
     def board(self) -> tuple[str, ...]:
         """Results may stand in one table only where these are equal."""
-        return (self.dataset.fingerprint, self.backbone["sha256"], self.protocol, self.cost.budget_rule)
+        backbone = self.backbone["sha256"] if self.backbone else ""
+        rule = self.cost.budget_rule if self.cost else ""
+        return (self.dataset.fingerprint, backbone, self.protocol, rule)
+
+
+def upgraded(table: dict[str, Any]) -> dict[str, Any]:
+    """A result of an older schema in the form of this one: version 1 knew runs only, and has every field of a run."""
+    return {**table, "schema_version": SCHEMA_VERSION} if "schema_version" in table else table
 
 
 def read_result(path: Path) -> Result:
@@ -161,7 +248,7 @@ def read_result(path: Path) -> Result:
                 want=f"at most {SCHEMA_VERSION}",
                 hint="Upgrade replbench.",
             )
-        return Result.model_validate(table)
+        return Result.model_validate(upgraded(table))
     except OSError as error:
         raise DataError("the result cannot be read", where=path, got=error.strerror) from error
     except (json.JSONDecodeError, UnicodeDecodeError, AttributeError) as error:

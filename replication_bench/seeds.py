@@ -10,9 +10,12 @@ import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
+
+if TYPE_CHECKING:  # an audit draws numbers and has no need of torch
+    import torch
 
 Name = str | int
 
@@ -34,6 +37,8 @@ class Seeds:
 
     def torch(self, *name: Name) -> torch.Generator:
         """A CPU generator, so that a run draws the same numbers on every device."""
+        import torch
+
         return torch.Generator().manual_seed(self.derive(*name))
 
     def numpy(self, *name: Name) -> np.random.Generator:
@@ -46,6 +51,8 @@ class Seeds:
 
         For modules, which take their initial weights from it.
         """
+        import torch
+
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.derive(*name))
             yield

@@ -14,6 +14,7 @@ from replication_bench.data.example import Example, Examples, Splits
 from replication_bench.embedders.cache import embed_cached
 from replication_bench.embedders.protocol import Embedder, Vectors
 from replication_bench.errors import DataError
+from replication_bench.evidence import Images
 from replication_bench.store import cache_folder
 
 
@@ -39,6 +40,11 @@ class Workbench:
     def view(self, example: Example) -> Image.Image:
         """The image as the model saw it: resized and cropped to the backbone's side, 8 bit."""
         return to_images(self.backbone.to_tensor(example.load())[None])[0]
+
+    def images(self, examples: Examples) -> Images:
+        """Access to a split as the model saw it."""
+        contents = [f"{example.sha256}@{self.backbone.pixels}" for example in examples]
+        return Images(lambda i: self.view(examples[i]), len(examples), contents)
 
     def vectors(self, examples: Examples, progress: Callable[[int], None]) -> Vectors:
         """Vectors of a split, from the cache where they are there."""

@@ -67,7 +67,8 @@ def read_matches(path: Path) -> list[Match]:
         DataError: the file is missing, is no parquet file, holds other columns, or holds no row.
     """
     try:
-        table = pq.read_table(path, columns=list(Match.model_fields))
+        known = [name for name in pq.read_schema(path).names if name in Match.model_fields]
+        table = pq.read_table(path, columns=known)
         matches = [Match.model_validate(row) for row in table.to_pylist()]
     except FileNotFoundError as error:
         raise DataError("the matches are missing", where=path, hint="Run the same command again.") from error

@@ -26,7 +26,7 @@ def make_rows(results: Sequence[Result], reference: str = "none") -> list[Row]:
         ConfigError: results of unlike boards.
     """
     require_one_board(results)
-    cheapest = min((result.cost.budget for result in results), default=0)
+    cheapest = min((result.ran.cost.budget for result in results), default=0)
     return [
         make_row(result, reference_of(result, results, reference), reference, cheapest) for result in results
     ]
@@ -47,8 +47,10 @@ def require_one_board(results: Sequence[Result]) -> None:
 
 def reference_of(result: Result, results: Sequence[Result], reference: str) -> Result | None:
     """What ``result`` is compared with: of the same seed, and of the same budget or else the smallest."""
-    found = [r for r in results if r.method.name == reference and r.seed == result.seed]
-    return min(found, key=lambda r: (r.cost.budget != result.cost.budget, r.cost.budget), default=None)
+    found = [r for r in results if r.ran.method.name == reference and r.seed == result.seed]
+    return min(
+        found, key=lambda r: (r.ran.cost.budget != result.ran.cost.budget, r.ran.cost.budget), default=None
+    )
 
 
 def make_row(result: Result, base: Result | None, reference: str, cheapest: int) -> Row:
@@ -56,16 +58,16 @@ def make_row(result: Result, base: Result | None, reference: str, cheapest: int)
     found = {name: value_or_reason(result.measurement(name)) for name in MEASURED}
     found |= reductions(result, base, reference) | interval_of(result)
     found["seconds"] = (
-        sum(result.cost.seconds.values()) if result.cost.seconds else "no timings were recorded"
+        sum(result.ran.cost.seconds.values()) if result.ran.cost.seconds else "no timings were recorded"
     )
     return {
         "id": result.id,
-        "method": result.method.name,
+        "method": result.ran.method.name,
         "seed": result.seed,
         **{key: None if isinstance(value, str) else value for key, value in found.items()},
-        "images": result.cost.images,
-        "parameters": result.cost.parameters,
-        "reference": result.method.name == reference,
+        "images": result.ran.cost.images,
+        "parameters": result.ran.cost.parameters,
+        "reference": result.ran.method.name == reference,
         "control": control(result, reference, cheapest),
         "missing": {key: value for key, value in found.items() if isinstance(value, str)},
     }
@@ -102,9 +104,9 @@ def reductions(result: Result, base: Result | None, reference: str) -> dict[str,
 
 def control(result: Result, reference: str, cheapest: int) -> str:
     """Why this result is a control and no contender; empty where it is none."""
-    if result.cost.budget > cheapest:
-        return f"its budget of {result.cost.budget:,} images is above the group's smallest, {cheapest:,}"
-    if result.method.paper == "" and result.method.name != reference:
+    if result.ran.cost.budget > cheapest:
+        return f"its budget of {result.ran.cost.budget:,} images is above the group's smallest, {cheapest:,}"
+    if result.ran.method.paper == "" and result.ran.method.name != reference:
         return "published nowhere; it is here to tell causes apart"
     return ""
 

@@ -218,7 +218,11 @@ def warnings(results: Sequence[Result]) -> list[str]:
 
 def claims(results: Sequence[Result]) -> list[str]:
     """What the methods' papers print, marked so that nobody takes it for a measurement."""
-    return [claim_line(result.method.name, claim) for result in results for claim in result.method.reported]
+    return [
+        claim_line(result.ran.method.name, claim)
+        for result in results
+        for claim in result.ran.method.reported
+    ]
 
 
 def claim_line(method: str, claim: dict[str, object]) -> str:
@@ -234,7 +238,7 @@ def distinct(results: Sequence[Result], name: str) -> list[tuple[Measurement | N
     groups: dict[object, tuple[Measurement | None, list[str]]] = {}
     for result in results:
         found = result.measurement(name)
-        groups.setdefault(value_or_reason(found), (found, []))[1].append(result.method.name)
+        groups.setdefault(value_or_reason(found), (found, []))[1].append(result.ran.method.name)
     return list(groups.values())
 
 

@@ -4,53 +4,19 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from replication_bench import plugins
+from replication_bench.commands.progress import Bars as Bars
+from replication_bench.commands.progress import new_progress as new_progress
 from replication_bench.pipeline import Run
 from replication_bench.resolve import Request, resolve_runs
 from replication_bench.results import Result
 from replication_bench.store import check_writable
 from replication_bench.workbench import Workbench
-
-
-class Bars:
-    """Progress bars on stderr; see ``pipeline.Watcher``."""
-
-    def __init__(self, progress: Progress):
-        self.progress = progress
-        self.task: TaskID | None = None
-
-    def step(self, name: str, total: int) -> Callable[[int], None]:
-        """A new bar; returns the function that moves it."""
-        task = self.task = self.progress.add_task(name, total=total, loss="")
-
-        def advance(done: int) -> None:
-            self.progress.update(task, completed=done)
-
-        return advance
-
-    def loss(self, value: float) -> None:
-        """Show the loss beside the newest bar."""
-        if self.task is not None and value == value:
-            self.progress.update(self.task, loss=f"loss {value:.3f}")
-
-
-def new_progress(console: Console) -> Progress:
-    """Bars with counts, loss and elapsed time."""
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[loss]}"),
-        TimeElapsedColumn(),
-    )
-    return Progress(*columns, console=console)
 
 
 def execute(request: Request, out: Path, console: Console) -> tuple[list[tuple[Run, Result]], str]:

@@ -1,164 +1,40 @@
-"""How good and how varied the generated images are, in the embedder's own space.
+"""How far the generated images are from real ones as a whole: Frechet and kernel distances.
 
-Names say ``kd`` and ``fd``, never KID or FID: those words mean Inception features. The pure functions take raw feature
-rows [n, d]; the metrics call them on the embedder's unit vectors scaled by sqrt(d), so that the kernel sees features of
-unit variance, as KID's does. Everything of n x m is computed in blocks of rows, so that ten thousand rows fit.
+Names say ``kd`` and ``fd`` in the embedder's own space; ``kid`` and ``fid`` mean Inception features, ``cmmd`` CLIP's.
+Unit vectors are scaled by sqrt(d) for the polynomial kernel, which then sees features of unit variance, as KID's does;
+features that a user brings are taken as they are.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import partial
 
 import numpy as np
-from numpy.typing import NDArray
 
-from replication_bench.errors import DataError
-from replication_bench.metrics.metric import Evidence, Metric, Value
-from replication_bench.statistics import percentile_interval
+from replication_bench.metrics.frechet import Frechet, frechet, gap_error
+from replication_bench.metrics.kernels import KernelDistance, gaussian_kernel
+from replication_bench.metrics.metric import Evidence, Metric, Rows, Value, count_generated, described, joined
+from replication_bench.metrics.neighbours import memorization_distance
+from replication_bench.statistics.intervals import normal_interval
 
-Rows = NDArray[np.floating]
-BLOCK = 1024
-NEIGHBOURS = 5
-KID = "arXiv 1801.01401, equation 4, in the embedder's space"
-
-
-def polynomial_kernel(a: Rows, b: Rows) -> NDArray[np.float64]:
-    """k(x, y) = (x.y / d + 1)^3, float64 [len(a), len(b)]."""
-    kernel: NDArray[np.float64] = (a.astype(np.float64) @ b.astype(np.float64).T / a.shape[1] + 1) ** 3
-    return kernel
+KID = "arXiv 1801.01401, equation 4"
+FID = "arXiv 1706.08500, equation 6"
+CMMD = "arXiv 2401.09603, equation 4; sayakpaul/cmmd-pytorch"
+MIFID = "torchmetrics, image/mifid.py"
+ENOUGH = 2048
+INCEPTION = "inception"
+MIFID_EPSILON = 0.1
 
 
-def weighted_within(kernel: NDArray[np.float64], weights: NDArray[np.float64]) -> float:
-    """Mean of the kernel over ordered pairs of different rows, rows counted ``weights`` times.
-
-    A pair of a row with its own copy is dropped: its distance of 0 would bias a bootstrap draw. ``weights`` must
-    count at least two different rows.
-    """
-    own = float((weights**2 * np.diag(kernel)).sum())
-    pairs = weights.sum() ** 2 - (weights**2).sum()
-    return (float(weights @ kernel @ weights) - own) / pairs
-
-
-def draw_weights(n: int, rng: np.random.Generator) -> NDArray[np.float64]:
-    """How often each of n rows is in a bootstrap draw; a draw of one row alone has no pair and is drawn again."""
-    while True:
-        weights = np.bincount(rng.integers(n, size=n), minlength=n)
-        if np.count_nonzero(weights) > 1:
-            return weights.astype(np.float64)
-
-
-class KernelDistance:
-    """Unbiased squared maximum mean discrepancy between two sets, kernels computed once."""
-
-    def __init__(self, a: Rows, b: Rows):
-        self.aa, self.bb, self.ab = polynomial_kernel(a, a), polynomial_kernel(b, b), polynomial_kernel(a, b)
-
-    def value(self, u: NDArray[np.float64] | None = None, v: NDArray[np.float64] | None = None) -> float:
-        """MMD^2 with rows of a counted ``u`` and rows of b counted ``v`` times (once each by default)."""
-        u = np.ones(len(self.aa)) if u is None else u
-        v = np.ones(len(self.bb)) if v is None else v
-        cross = float(u @ self.ab @ v) / (u.sum() * v.sum())
-        return weighted_within(self.aa, u) + weighted_within(self.bb, v) - 2 * cross
-
-    def interval(self, rng: np.random.Generator, resamples: int, confidence: float) -> tuple[float, float]:
-        """Bootstrap interval over the rows of both sets."""
-        draws = [
-            self.value(draw_weights(len(self.aa), rng), draw_weights(len(self.bb), rng))
-            for _ in range(resamples)
-        ]
-        return percentile_interval(draws, confidence)
-
-
-def frechet_distance(a: Rows, b: Rows) -> float:
-    """Frechet distance of two Gaussians fitted to the rows; unbiased covariances, float64, eigenvalue form.
-
-    Eigenvalues are cast to complex before the root: a real-typed tiny negative one would give NaN.
-    """
-    a, b = a.astype(np.float64), b.astype(np.float64)
-    return frechet_of_moments(a.mean(0), np.cov(a, rowvar=False), b.mean(0), np.cov(b, rowvar=False))
-
-
-def frechet_of_moments(
-    mean_a: NDArray[np.float64],
-    cov_a: NDArray[np.float64],
-    mean_b: NDArray[np.float64],
-    cov_b: NDArray[np.float64],
-) -> float:
-    """||mu_A - mu_B||^2 + tr(S_A) + tr(S_B) - 2 tr((S_A S_B)^(1/2))."""
-    root = np.sqrt(np.linalg.eigvals(cov_a @ cov_b).astype(np.complex128)).real.sum()
-    return float(((mean_a - mean_b) ** 2).sum() + np.trace(cov_a) + np.trace(cov_b) - 2 * root)
-
-
-def distances(a: Rows, b: Rows) -> NDArray[np.float64]:
-    """Euclidean distances, float64 [len(a), len(b)]."""
-    from sklearn.metrics import pairwise_distances
-
-    result: NDArray[np.float64] = pairwise_distances(a.astype(np.float64), b.astype(np.float64))
-    return result
-
-
-def blocks(n: int) -> Iterator[slice]:
-    """Slices of at most ``BLOCK`` rows that cover n rows in order."""
-    return (slice(start, min(start + BLOCK, n)) for start in range(0, n, BLOCK))
-
-
-def radii(rows: Rows, k: int) -> NDArray[np.float64]:
-    """Distance of each row to its k-th neighbour within its own set, self excluded: float64 [n].
-
-    Raises:
-        DataError: not more than k rows.
-    """
-    if len(rows) <= k:
-        raise DataError("too few rows", got=len(rows), want=f"more than {k}")
-    result = np.empty(len(rows))
-    for block in blocks(len(rows)):
-        within = distances(rows[block], rows)
-        within[np.arange(len(within)), np.arange(block.start, block.stop)] = np.inf
-        result[block] = np.partition(within, k - 1, axis=1)[:, k - 1]
-    return result
-
-
-def prdc(train: Rows, generated: Rows, k: int = NEIGHBOURS) -> dict[str, float]:
-    """Precision, recall, density, coverage with strict ``<`` (clovaai/generative-evaluation-prdc).
-
-    Args:
-        train: features [t, d].
-        generated: features [g, d].
-        k: neighbours that span a row's ball.
-
-    Raises:
-        DataError: not more than k rows on a side.
-    """
-    train_radii, generated_radii = radii(train, k), radii(generated, k)
-    balls = np.zeros(len(generated))
-    recalled, covered = np.empty(len(train), dtype=bool), np.empty(len(train), dtype=bool)
-    for block in blocks(len(train)):
-        between = distances(train[block], generated)
-        inside = between < train_radii[block, None]
-        balls += inside.sum(axis=0)
-        recalled[block] = (between < generated_radii).any(axis=1)
-        covered[block] = inside.any(axis=1)
-    return {
-        "precision": float((balls > 0).mean()),
-        "recall": float(recalled.mean()),
-        "density": float(balls.mean() / k),
-        "coverage": float(covered.mean()),
-    }
-
-
-def authpct(train: Rows, generated: Rows) -> float:
-    """Percentage of generated rows further from their nearest training row than that row is from its own nearest.
-
-    0 to 100, low = copying (arXiv 2102.08921; layer6ai-labs/dgm-eval; marcojira/fld subtracts 50).
-
-    Raises:
-        DataError: fewer than two training rows.
-    """
-    own, authentic = radii(train, 1), 0
-    for block in blocks(len(generated)):
-        between = distances(generated[block], train)
-        authentic += int((own[between.argmin(axis=1)] < between.min(axis=1)).sum())
-    return 100 * authentic / len(generated)
+def too_few(evidence: Evidence, real: str, role: str = "") -> str | None:
+    """Why the sets cannot be compared, or None."""
+    if role == INCEPTION and evidence.features is None:
+        return "needs Inception's features as they are, and only unit vectors were kept"
+    if real == "heldout" and not len(evidence.heldout):
+        return "no held-out images"
+    enough = min(len(evidence.rows(real)), len(evidence.generated)) >= 2
+    return None if enough else "needs at least 2 images on each side"
 
 
 def scaled(rows: Rows) -> Rows:
@@ -166,29 +42,47 @@ def scaled(rows: Rows) -> Rows:
     return rows * np.sqrt(rows.shape[1])
 
 
-def against(evidence: Evidence, name: str) -> Rows | str:
-    """The real rows to compare with, or why there are too few."""
-    rows: Rows = getattr(evidence, name)
-    return rows if len(rows) >= 2 and len(evidence.generated) >= 2 else "needs at least 2 images on each side"
+def kernel_distance(real: str, evidence: Evidence) -> KernelDistance:
+    """KID's distance between generated and ``real`` rows, set up once."""
+
+    def make() -> KernelDistance:
+        a, b = evidence.rows("generated"), evidence.rows(real)
+        return KernelDistance(a, b) if evidence.features else KernelDistance(scaled(a), scaled(b))
+
+    return evidence.once(("kernel", real), make)
 
 
-def kernel_metric(name: str, real: str) -> Metric:
-    """Kernel distance x 1000 between the generated and the ``real`` vectors."""
+def kernel_value(real: str, evidence: Evidence) -> float:
+    """KID's distance x 1000, computed once for the metric and for the notes of Frechet distances."""
+    return evidence.once(("kernel value", real), lambda: 1000 * kernel_distance(real, evidence).value())
 
-    def distance(evidence: Evidence) -> KernelDistance | str:
-        rows = against(evidence, real)
-        return rows if isinstance(rows, str) else KernelDistance(scaled(evidence.generated), scaled(rows))
+
+def clip_value(real: str, evidence: Evidence) -> float:
+    """CMMD's distance x 1000."""
+    return 1000 * clip_distance(real, evidence).value()
+
+
+def clip_distance(real: str, evidence: Evidence) -> KernelDistance:
+    """CMMD's distance between generated and ``real`` unit vectors, set up once."""
+    rows: Rows = getattr(evidence, real)
+    return evidence.once(
+        ("cmmd", real), lambda: KernelDistance(evidence.generated, rows, gaussian_kernel, biased=True)
+    )
+
+
+def kernel_metric(
+    name: str, real: str, distance: Callable[[str, Evidence], KernelDistance], source: str, role: str = ""
+) -> Metric:
+    """A kernel distance x 1000 between the generated and the ``real`` rows, with its bootstrap interval."""
+    found = kernel_value if distance is kernel_distance else clip_value
 
     def value(evidence: Evidence) -> Value:
-        found = distance(evidence)
-        return found if isinstance(found, str) else 1000 * found.value()
+        return too_few(evidence, real, role) or found(real, evidence)
 
     def interval(
         evidence: Evidence, rng: np.random.Generator, resamples: int, confidence: float
     ) -> tuple[float, float]:
-        found = distance(evidence)
-        assert not isinstance(found, str), "an interval is asked for only where there is a value"
-        low, high = found.interval(rng, resamples, confidence)
+        low, high = distance(real, evidence).interval(rng, resamples, confidence)
         return 1000 * low, 1000 * high
 
     return Metric(
@@ -196,65 +90,203 @@ def kernel_metric(name: str, real: str) -> Metric:
         "MMD^2 x 1000",
         "down",
         value,
-        KID,
-        lambda e: len(e.generated),
+        source,
+        count_generated,
         interval="own",
         own_interval=interval,
+        note=protocol_note if role else lambda evidence: None,
+        role=role,
+        everywhere=not role,
     )
 
 
-def frechet_metric(name: str, real: str) -> Metric:
-    """Frechet distance between the generated and the ``real`` vectors, where both sets have more than 2 d rows."""
+def frechet_found(real: str, evidence: Evidence) -> Frechet:
+    """The Frechet distance of generated and ``real`` rows, computed once."""
+    a, b = evidence.rows("generated"), evidence.rows(real)
+    return evidence.once(("frechet", real), lambda: frechet(a, b))
 
-    def value(evidence: Evidence) -> Value:
-        rows, least = getattr(evidence, real), 2 * evidence.generated.shape[1]
-        n = min(len(rows), len(evidence.generated))
-        if n <= least:
-            return f"needs more than 2d = {least} images on each side, got {n}; see the kernel distance"
-        return frechet_distance(evidence.generated, rows)
 
+def frechet_value(real: str, role: str, evidence: Evidence) -> Value:
+    """The distance; in an embedder's space only where both sets have more than 2 d rows."""
+    few = too_few(evidence, real, role)
+    if few:
+        return few
+    a, b = evidence.rows("generated"), evidence.rows(real)
+    n, least = min(len(a), len(b)), 2 * a.shape[1]
+    if n <= least and not role:
+        return f"needs more than 2d = {least} images on each side, got {n}; see the kernel distance"
+    return frechet_found(real, evidence).value
+
+
+def frechet_interval(
+    real: str, evidence: Evidence, rng: np.random.Generator, resamples: int, confidence: float
+) -> tuple[float, float] | None:
+    """The delta method's interval, cut at 0."""
+    found = frechet_found(real, evidence)
+    if found.error is None:
+        return None
+    low, high = normal_interval(found.value, found.error, confidence)
+    return max(0.0, low), high
+
+
+def protocol_note(evidence: Evidence) -> str | None:
+    """Which weights and preprocessing the space has."""
+    return evidence.protocol_name or None
+
+
+def frechet_note(real: str, kernel: str, evidence: Evidence) -> str | None:
+    """Which weights, and a warning with the kernel distance beside it where images are few."""
+    n = min(len(evidence.rows("generated")), len(evidence.rows(real)))
+    low = (
+        f"low_n: {n} images, fewer than {ENOUGH}, biased upward; {kernel} = {kernel_value(real, evidence):.4g}"
+        if n < ENOUGH
+        else ""
+    )
+    return "; ".join(filter(None, (evidence.protocol_name, low))) or None
+
+
+def frechet_metric(name: str, real: str, kernel: str, role: str = "") -> Metric:
+    """Frechet distance between the generated and the ``real`` rows; ``kernel`` is the metric shown beside."""
     return Metric(
         name,
         "squared distance",
         "down",
-        value,
-        "arXiv 1706.08500, equation 6",
-        lambda e: len(e.generated),
-        interval=None,
+        partial(frechet_value, real, role),
+        FID,
+        count_generated,
+        interval="own",
+        own_interval=partial(frechet_interval, real),
+        note=partial(frechet_note, real, kernel),
+        role=role,
+        everywhere=not role,
     )
 
 
-def neighbour_metric(
-    name: str, unit: str, fn: Callable[[Rows, Rows], float], source: str, k: int = NEIGHBOURS
-) -> Metric:
-    """A nearest-neighbour statistic of the generated against the training vectors.
-
-    It has no interval: a row drawn twice is its own neighbour at distance 0, so a bootstrap over rows is biased.
-    """
-
-    def value(evidence: Evidence) -> Value:
-        n = min(len(evidence.train), len(evidence.generated))
-        if n <= k:
-            return f"needs more than {k} images on each side, got {n}"
-        return fn(evidence.train, evidence.generated)
-
-    return Metric(name, unit, "up", value, source, lambda e: len(e.generated), interval=None)
+def frechet_gap(role: str, evidence: Evidence) -> Value:
+    """Distance to held-out images minus distance to training images."""
+    values = [frechet_value(real, role, evidence) for real in ("heldout", "train")]
+    missing = [value for value in values if isinstance(value, str)]
+    return missing[0] if missing else float(values[0]) - float(values[1])
 
 
-def prdc_metric(name: str, unit: str) -> Metric:
-    """One of the four numbers of ``prdc``."""
-    source = "arXiv 2002.09797; clovaai/generative-evaluation-prdc, prdc/prdc.py"
-    return neighbour_metric(name, unit, lambda train, generated: prdc(train, generated)[name], source)
+def gap_interval(
+    evidence: Evidence, rng: np.random.Generator, resamples: int, confidence: float
+) -> tuple[float, float] | None:
+    """The delta method's interval; the generated images' errors in both distances are one error."""
+    heldout, train = (frechet_found(real, evidence) for real in ("heldout", "train"))
+    error = gap_error(heldout, train)
+    return None if error is None else normal_interval(heldout.value - train.value, error, confidence)
 
 
-METRICS: tuple[Metric, ...] = (
-    kernel_metric("kd_heldout", "heldout"),
-    kernel_metric("kd_train", "train"),
-    frechet_metric("fd_heldout", "heldout"),
-    frechet_metric("fd_train", "train"),
-    prdc_metric("precision", "share"),
-    prdc_metric("recall", "share"),
-    prdc_metric("density", "ratio"),
-    prdc_metric("coverage", "share"),
-    neighbour_metric("authpct", "percent", authpct, "arXiv 2102.08921; layer6ai-labs/dgm-eval, authpct", k=1),
+def gap_metric(name: str, role: str = "") -> Metric:
+    """How much nearer to the training images than to held-out ones."""
+    return Metric(
+        name,
+        "squared distance",
+        "zero",
+        partial(frechet_gap, role),
+        FID,
+        count_generated,
+        interval="own",
+        own_interval=gap_interval,
+        role=role,
+    )
+
+
+def mifid(role: str, evidence: Evidence) -> Value:
+    """The Frechet distance to the training images, divided by the memorization distance where that is below 0.1."""
+    distance = frechet_value("train", role, evidence)
+    if isinstance(distance, str) or distance <= 1e-8:
+        return distance if isinstance(distance, str) else 0.0
+    train, generated = evidence.rows("train"), evidence.rows("generated")
+    penalty = evidence.once("memorization", lambda: memorization_distance(train, generated))
+    if penalty == 0:
+        return "every training image is generated exactly, so the distance is divided by 0"
+    return distance / penalty if penalty < MIFID_EPSILON else distance
+
+
+def mifid_metric(name: str, role: str = "") -> Metric:
+    """See ``mifid``."""
+    return Metric(
+        name,
+        "squared distance",
+        "down",
+        partial(mifid, role),
+        MIFID,
+        count_generated,
+        interval=None,
+        note=partial(frechet_note, "train", "kid_train" if role else "kd_train"),
+        role=role,
+    )
+
+
+METRICS: tuple[Metric, ...] = joined(
+    (
+        described(
+            kernel_metric("kd_heldout", "heldout", kernel_distance, f"{KID}, in the embedder's space"),
+            kernel_metric("kd_train", "train", kernel_distance, f"{KID}, in the embedder's space"),
+            about="How far the generated images as a whole are from held-out (or training) images, in the embedder's "
+            "own space. It works with a few dozen images, where a Frechet distance does not.",
+            formula="1000 [mean of k over pairs of generated + mean of k over pairs of real - 2 mean of k across], "
+            "k(x, y) = (x.y / d + 1)^3, pairs of a row with itself left out; unit vectors times sqrt(d)",
+            span="about 0 and up; unbiased, so it can be a little below 0",
+            trap="It is no KID: that name means Inception features. All pairs are used, not subsets of 1000.",
+        ),
+        described(
+            frechet_metric("fd_heldout", "heldout", "kd_heldout"),
+            frechet_metric("fd_train", "train", "kd_train"),
+            about="The same question asked of Gaussians fitted to both sets, in the embedder's own space. Missing "
+            "where a side has no more than 2 d images; below 2048 it is marked and the kernel distance stands beside.",
+            formula="||mu_G - mu_X||^2 + tr S_G + tr S_X - 2 tr (S_G S_X)^(1/2), unbiased covariances",
+            span="0 and up",
+            trap="Biased upward for few images: compare equal numbers only. Against the training images it rewards "
+            "copying. The interval (delta method) tells the spread, not the bias.",
+        ),
+        described(
+            gap_metric("fd_gap"),
+            gap_metric("fid_gap", INCEPTION),
+            about="How much nearer the generated images are to the training images than to held-out ones of the same "
+            "source; above 0 points to memorization.",
+            formula="FD(G, heldout) - FD(G, train)",
+            span="0 is innocent; above 0 copying",
+            trap="The sets must be of one source and of like size: a smaller set has the larger biased distance.",
+        ),
+        described(
+            mifid_metric("mifd_train"),
+            mifid_metric("mifid_train", INCEPTION),
+            about="A Frechet distance to the training images that is punished where every training image has a "
+            "generated one almost in its direction.",
+            formula="FD / m' with m = mean over train of min over generated of (1 - |cos|), m' = m if m < 0.1 else 1",
+            span="0 and up",
+            trap="The mean runs over training images, so a model that copies only a few of them is not punished. "
+            "|cos| takes opposite vectors as equal.",
+        ),
+        described(
+            frechet_metric("fid_heldout", "heldout", "kid_heldout", INCEPTION),
+            frechet_metric("fid_train", "train", "kid_train", INCEPTION),
+            about="Frechet Inception distance; the note names weights and preprocessing, since each tool has another.",
+            formula="||mu_G - mu_X||^2 + tr S_G + tr S_X - 2 tr (S_G S_X)^(1/2) of Inception-v3 pool features",
+            span="0 and up",
+            trap="Below 2048 images it is biased upward and only a hint (marked low_n). Papers use the training images "
+            "as reference, which rewards copying; the held-out one is the fair number.",
+        ),
+        described(
+            kernel_metric("kid_heldout", "heldout", kernel_distance, KID, INCEPTION),
+            kernel_metric("kid_train", "train", kernel_distance, KID, INCEPTION),
+            about="Kernel Inception distance, the unbiased companion of FID for few images.",
+            formula="1000 x the kernel distance on Inception-v3 pool features, all pairs",
+            span="about 0 and up; unbiased, so it can be a little below 0",
+            trap="Printed x 1000 here, raw elsewhere. Other tools average subsets of 1000 and print their spread, "
+            "which is no interval.",
+        ),
+        described(
+            kernel_metric("cmmd_heldout", "heldout", clip_distance, CMMD, "open-clip"),
+            kernel_metric("cmmd_train", "train", clip_distance, CMMD, "open-clip"),
+            about="Kernel distance of CLIP image vectors, steadier than FID at a few thousand images. The note names "
+            "the CLIP model.",
+            formula="1000 MMD^2, k(x, y) = exp(-||x - y||^2 / 200) on unit vectors, a row's pair with itself kept",
+            span="0 and up",
+            trap="Published values use ViT-L/14 at 336 px; another CLIP gives another scale.",
+        ),
+    )
 )

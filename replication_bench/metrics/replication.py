@@ -1,4 +1,4 @@
-"""How much is copied: DCR's keys, three anchors, thresholds.
+"""How much is copied: DCR's keys, three anchors, shares above thresholds.
 
 Keys ``sim_*`` and ``bg_*`` follow DCR (somepago/DCR, diff_retrieval.py): percentiles interpolate linearly,
 ``sim_std`` is the population value, a threshold test is strict. ``pc`` means percentile: the values are
@@ -9,40 +9,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Literal, NamedTuple
 
 import numpy as np
 
-from replication_bench.metrics.metric import Evidence, Floats, Metric, Value
-from replication_bench.statistics import percentile_interval, wilson_interval
+from replication_bench.metrics.metric import (
+    Direction,
+    Evidence,
+    Floats,
+    Metric,
+    Value,
+    count_generated,
+    described,
+    joined,
+)
+from replication_bench.statistics.calibration import TAIL_ROWS, Calibration, calibrate
+from replication_bench.statistics.intervals import hull, percentile_interval, wilson_interval
 
-Direction = Literal["up", "down", "zero", "reference"]
+__all__ = ["METRICS", "Calibration", "calibrate", "reduction", "reduction_floor"]
 
 LEAST_RANGE = 0.05
-TAIL_ROWS = 10
 DCR = "somepago/DCR, diff_retrieval.py"
 ANCHORS = "docs/design.md, section 5"
-
-
-class Calibration(NamedTuple):
-    """A threshold with the quantile of held-out similarities that it is."""
-
-    threshold: float
-    quantile: float
-
-
-def calibrate(floor: Floats) -> Calibration | str:
-    """The highest quantile of held-out-to-train similarity with at least ``TAIL_ROWS`` rows above it, or why not.
-
-    Above is strict, so that equal similarities (duplicates among the held-out images) push the threshold down.
-    """
-    if len(floor) < 2 * TAIL_ROWS:
-        return f"needs at least {2 * TAIL_ROWS} held-out images, got {len(floor)}"
-    rows = np.sort(floor)
-    below = int(np.searchsorted(rows, rows[-TAIL_ROWS]))
-    if below == 0:
-        return f"the {len(floor)} held-out similarities are too equal to leave a threshold below {TAIL_ROWS} of them"
-    return Calibration(float(rows[below - 1]), below / len(floor))
+SSCD = "facebookresearch/sscd-copy-detection, README"
 
 
 def percentile(rows: Floats, q: float) -> Value:
@@ -53,6 +41,16 @@ def percentile(rows: Floats, q: float) -> Value:
 def mean(rows: Floats) -> Value:
     """The mean, or the reason why there is none."""
     return float(rows.mean(dtype=np.float64)) if len(rows) else "no images"
+
+
+def std(rows: Floats) -> Value:
+    """The population standard deviation."""
+    return float(rows.std(dtype=np.float64)) if len(rows) else "no images"
+
+
+def largest(rows: Floats) -> Value:
+    """The largest value, or the reason why there is none."""
+    return float(rows.max()) if len(rows) else "no images"
 
 
 def share_above(rows: Floats, threshold: float) -> Value:
@@ -97,11 +95,10 @@ def calibrated_interval(
     """
     share = share_above_calibrated(evidence)
     assert not isinstance(share, str), "an interval is asked for only where there is a value"
-    low, high = wilson_interval(share, len(evidence.top1), confidence)
+    wilson = wilson_interval(share, len(evidence.top1), confidence)
     draws = [share_above_calibrated(evidence.resample(rng)) for _ in range(resamples)]
     values = [draw for draw in draws if not isinstance(draw, str)] or [share]
-    first, last = percentile_interval(values, confidence)
-    return min(low, first), max(high, last)
+    return hull(wilson, percentile_interval(values, confidence))
 
 
 def mean_above_floor(evidence: Evidence) -> Value:
@@ -111,13 +108,6 @@ def mean_above_floor(evidence: Evidence) -> Value:
     if not len(evidence.top1):
         return "no images"
     return float(evidence.top1.mean(dtype=np.float64) - evidence.floor.mean(dtype=np.float64))
-
-
-def distinct_copied(evidence: Evidence) -> Value:
-    """Share of the training images that are the nearest one of a generation above 0.5."""
-    if not len(evidence.train):
-        return "no images"
-    return len(set(evidence.nearest[evidence.top1 > 0.5].tolist())) / len(evidence.train)
 
 
 def reduction(r: float, r_reference: float) -> Value:
@@ -154,7 +144,24 @@ def rows_of(name: str) -> Callable[[Evidence], Floats]:
     return lambda evidence: getattr(evidence, name)
 
 
-def percentile_of(name: str, rows: str, better: Direction, source: str, q: float) -> Metric:
+def statistic(
+    name: str,
+    rows: str,
+    fn: Callable[[Floats], Value],
+    better: Direction,
+    source: str,
+    everywhere: bool = False,
+) -> Metric:
+    """A number of one set of similarities."""
+    of = rows_of(rows)
+    return Metric(
+        name, "cosine", better, lambda e: fn(of(e)), source, lambda e: len(of(e)), everywhere=everywhere
+    )
+
+
+def percentile_of(
+    name: str, rows: str, better: Direction, source: str, q: float, role: str = "", everywhere: bool = False
+) -> Metric:
     """The q-th percentile of one set of similarities."""
     of = rows_of(rows)
     return Metric(
@@ -165,20 +172,16 @@ def percentile_of(name: str, rows: str, better: Direction, source: str, q: float
         source,
         lambda e: len(of(e)),
         note=partial(unstable, of, q),
+        role=role,
+        everywhere=everywhere,
     )
 
 
 def percentiles(
     prefix: str, rows: str, better: Direction, source: str, qs: Iterable[int]
-) -> Iterable[Metric]:
+) -> tuple[Metric, ...]:
     """``<prefix>_<q>pc`` for each q."""
-    return (percentile_of(f"{prefix}_{q}pc", rows, better, source, q) for q in qs)
-
-
-def anchor_mean(name: str, rows: str, better: Direction, source: str) -> Metric:
-    """The mean of one set of similarities."""
-    of = rows_of(rows)
-    return Metric(name, "cosine", better, lambda e: mean(of(e)), source, lambda e: len(of(e)))
+    return tuple(percentile_of(f"{prefix}_{q}pc", rows, better, source, q) for q in qs)
 
 
 def share(name: str, rows: str, limit: float, better: Direction, source: str) -> Metric:
@@ -195,58 +198,121 @@ def share(name: str, rows: str, limit: float, better: Direction, source: str) ->
     )
 
 
-def generated(evidence: Evidence) -> int:
-    """Number of generated images."""
-    return len(evidence.top1)
+M = "m(g) = max over t of <g, t>"
 
-
-def std(rows: Floats) -> Value:
-    """The population standard deviation."""
-    return float(rows.std(dtype=np.float64)) if len(rows) else "no images"
-
-
-METRICS: tuple[Metric, ...] = (
-    # R is our reading: the paper's printed definition is unknown; the DCR lineage reports the 95th percentile.
-    percentile_of("R", "top1", "down", ANCHORS, 95),
-    Metric("r_star", "ratio", "zero", r_star, ANCHORS, generated),
-    anchor_mean("sim_mean", "top1", "down", DCR),
-    Metric("sim_std", "cosine", "reference", lambda e: std(e.top1), DCR, generated),
-    *percentiles("sim", "top1", "down", DCR, (75, 90, 95)),
-    Metric(
-        "sim_max",
-        "cosine",
-        "down",
-        lambda e: float(e.top1.max()) if len(e.top1) else "no images",
-        "arXiv 2404.00922, section 5",
-        generated,
-        interval=None,
-    ),
-    share("sim_gt_05pc", "top1", 0.5, "down", DCR),
-    share("sim_gt_075", "top1", 0.75, "down", "facebookresearch/sscd-copy-detection, README"),
-    Metric(
-        "sim_gt_calibrated",
-        "share",
-        "down",
-        share_above_calibrated,
-        ANCHORS,
-        generated,
-        interval="own",
-        own_interval=calibrated_interval,
-        note=quantile_note,
-    ),
-    Metric(
-        "distinct_copied", "share", "down", distinct_copied, ANCHORS, lambda e: len(e.train), interval=None
-    ),
-    Metric("mean_above_floor", "cosine", "down", mean_above_floor, ANCHORS, generated),
-    anchor_mean("bg_mean", "background", "reference", DCR),
-    Metric("bg_std", "cosine", "reference", lambda e: std(e.background), DCR, lambda e: len(e.background)),
-    *percentiles("bg", "background", "reference", DCR, (75, 90, 95)),
-    anchor_mean("floor_mean", "floor", "reference", ANCHORS),
-    *percentiles("floor", "floor", "reference", ANCHORS, (95,)),
-    share("floor_gt_05pc", "floor", 0.5, "reference", ANCHORS),
-    anchor_mean("ceiling_mean", "ceiling", "reference", ANCHORS),
-    *percentiles("ceiling", "ceiling", "reference", ANCHORS, (95,)),
-    Metric(
-        "threshold", "cosine", "reference", threshold, ANCHORS, lambda e: len(e.floor), note=quantile_note
-    ),
+METRICS: tuple[Metric, ...] = joined(
+    (
+        described(
+            # R is our reading: the paper's printed definition is unknown; the DCR lineage reports this percentile.
+            percentile_of("R", "top1", "down", ANCHORS, 95),
+            about="The replication score: how close the most copied twentieth of the generated images comes to the "
+            "training images. It equals sim_95pc.",
+            formula=f"95th percentile over generated images of {M}",
+            span="cosine, -1 to 1; the floor is the goal, not -1",
+            trap="Our reading of the papers' score, whose printed definition is not known to us. It grows with the "
+            "number of training images; copies that are rarer than 1 in 20 do not move it.",
+        ),
+        described(
+            Metric("r_star", "ratio", "zero", r_star, ANCHORS, count_generated),
+            about="R between its anchors: 0 is what held-out images score, 1 what the training images score after the "
+            "backbone's own VAE round trip.",
+            formula="(R - floor) / (ceiling - floor), the 95th percentile each time",
+            span="0 is innocent, 1 copying as far as the VAE allows; may leave [0, 1]",
+            trap="Missing where ceiling and floor lie closer than 0.05: then nothing can be told apart.",
+        ),
+        described(
+            statistic("sim_mean", "top1", mean, "down", DCR, everywhere=True),
+            statistic("sim_std", "top1", std, "reference", DCR),
+            *percentiles("sim", "top1", "down", DCR, (75, 90)),
+            percentile_of("sim_95pc", "top1", "down", DCR, 95, everywhere=True),
+            statistic("sim_max", "top1", largest, "down", "arXiv 2404.00922, section 5"),
+            about="Similarity of generated images to their nearest training image: mean, population standard "
+            "deviation, percentiles (pc), largest.",
+            formula=f"statistics over generated images of {M}; percentiles interpolate linearly",
+            span="cosine, -1 to 1; the floor is the goal, not -1",
+            trap="Copies are a tail event: the mean and the percentiles above the copies' share hide them. All grow "
+            "with the number of training images.",
+        ),
+        described(
+            share("sim_gt_05pc", "top1", 0.5, "down", DCR),
+            share("sim_gt_075", "top1", 0.75, "down", SSCD),
+            about="Share of generated images that are more similar to a training image than 0.5, the literature's "
+            "threshold, or 0.75, at which SSCD mixup has 90 % precision on DISC.",
+            formula=f"share of generated images with m > 0.5 (0.75), strict; {M}",
+            span="0 to 1; 0 is ideal",
+            trap="0.5 has no basis in SSCD's documentation: unrelated drawings exceed it (see floor_gt_05pc). The name "
+            "sim_gt_05pc is DCR's; it is a share, no percentile.",
+        ),
+        described(
+            Metric(
+                "sim_gt_calibrated",
+                "share",
+                "down",
+                share_above_calibrated,
+                ANCHORS,
+                count_generated,
+                interval="own",
+                own_interval=calibrated_interval,
+                note=quantile_note,
+            ),
+            about="Share of generated images above the threshold that held-out images gave; the note says which "
+            "quantile that is.",
+            formula="share of generated images with m > threshold",
+            span="0 to 1; about 1 - quantile is innocent",
+            trap="Not 0 but 1 - quantile is what an innocent generator scores: see excess_calibrated.",
+        ),
+        described(
+            Metric("mean_above_floor", "cosine", "down", mean_above_floor, ANCHORS, count_generated),
+            about="How much more similar to training images the generated ones are than held-out ones, on average.",
+            formula="mean of m over generated - mean of m over held-out images",
+            span="cosine difference; 0 is innocent",
+            trap="A mean: few copies among many images hide in it.",
+        ),
+        described(
+            statistic("bg_mean", "background", mean, "reference", DCR),
+            statistic("bg_std", "background", std, "reference", DCR),
+            *percentiles("bg", "background", "reference", DCR, (75, 90, 95)),
+            about="The background: how similar training images are to their nearest other training image.",
+            formula="statistics over training images of max over t' != t of <t, t'>, itself left out by id",
+            span="cosine, -1 to 1; a reference without direction",
+            trap="Duplicates among the training images raise it. DCR takes the second largest value instead, which is "
+            "wrong where duplicates tie.",
+        ),
+        described(
+            statistic("floor_mean", "floor", mean, "reference", ANCHORS),
+            *percentiles("floor", "floor", "reference", ANCHORS, (95,)),
+            share("floor_gt_05pc", "floor", 0.5, "reference", ANCHORS),
+            about="The floor: what held-out real images score against the training images, as an innocent generator "
+            "would.",
+            formula="mean, 95th percentile and share above 0.5 over held-out images of max over t of <p, t>",
+            span="cosine, -1 to 1, or a share; a reference without direction",
+            trap="A split that was chosen for low similarity has a floor that holds for that set only.",
+        ),
+        described(
+            statistic("ceiling_mean", "ceiling", mean, "reference", ANCHORS),
+            *percentiles("ceiling", "ceiling", "reference", ANCHORS, (95,)),
+            about="The ceiling: what the training images score after the backbone's own VAE round trip, as close as a "
+            "perfect copy can come.",
+            formula="mean and 95th percentile over training images of max over t of <VAE(t), t>",
+            span="cosine, -1 to 1; a reference without direction",
+            trap="Missing without a backbone, as in an audit.",
+        ),
+        described(
+            Metric(
+                "threshold",
+                "cosine",
+                "reference",
+                threshold,
+                ANCHORS,
+                lambda e: len(e.floor),
+                note=quantile_note,
+            ),
+            about="The calibrated threshold: the highest quantile of held-out to train that the number of held-out "
+            "images supports.",
+            formula="the largest held-out similarity with at least 10 held-out images strictly above it",
+            span="cosine, -1 to 1; a reference without direction",
+            trap="With few held-out images the quantile is low, so the threshold is lenient to itself and harsh to the "
+            "generator: threshold_fpr tells how harsh.",
+        ),
+    )
 )

@@ -8,7 +8,7 @@ import pytest
 from replication_bench.metrics import replication
 from replication_bench.metrics.metric import Evidence
 from replication_bench.seeds import Seeds
-from replication_bench.statistics import measure, wilson_interval
+from replication_bench.statistics import measure
 
 EMPTY = np.zeros(0, dtype=np.float32)
 
@@ -36,21 +36,6 @@ def test_r_star_is_zero_at_the_floor_and_one_at_the_ceiling() -> None:
 def test_r_star_is_missing_without_range_or_sets() -> None:
     assert "below 0.05" in str(replication.r_star(evidence(ceiling=evidence().floor)))
     assert replication.r_star(evidence(floor=EMPTY)) == "no held-out images"
-
-
-def test_calibration_leaves_exactly_ten_rows_above() -> None:
-    floor = np.random.default_rng(0).random(128).astype(np.float32)
-    found = replication.calibrate(floor)
-    assert isinstance(found, replication.Calibration)
-    assert (floor > found.threshold).sum() == 10
-    assert found.quantile == pytest.approx(118 / 128)
-    assert isinstance(replication.calibrate(floor[:19]), str)
-
-
-def test_calibration_counts_strictly_above_ties() -> None:
-    floor = np.array([0.1] * 30 + [0.2] * 5 + [0.3] * 6, np.float32)
-    assert replication.calibrate(floor) == (pytest.approx(0.1), pytest.approx(30 / 41))
-    assert "too equal" in str(replication.calibrate(np.full(50, 0.3, np.float32)))
 
 
 def test_no_generated_images_is_a_reason_not_a_number() -> None:
@@ -103,9 +88,3 @@ def test_a_thin_tail_is_marked() -> None:
     notes = {m.name: m.note for m in found}
     assert "unstable" in str(notes["sim_95pc"])
     assert notes["sim_75pc"] is None
-
-
-def test_wilson_of_no_hits_has_an_upper_end() -> None:
-    low, high = wilson_interval(0.0, 100, 0.95)
-    assert low == 0.0
-    assert high == pytest.approx(0.0370, abs=1e-3)

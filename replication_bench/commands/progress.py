@@ -1,0 +1,42 @@
+"""Progress bars on stderr, shared by the commands that take long."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+
+class Bars:
+    """Progress bars on stderr; see ``pipeline.Watcher``."""
+
+    def __init__(self, progress: Progress):
+        self.progress = progress
+        self.task: TaskID | None = None
+
+    def step(self, name: str, total: int) -> Callable[[int], None]:
+        """A new bar; returns the function that moves it."""
+        task = self.task = self.progress.add_task(name, total=total, loss="")
+
+        def advance(done: int) -> None:
+            self.progress.update(task, completed=done)
+
+        return advance
+
+    def loss(self, value: float) -> None:
+        """Show the loss beside the newest bar."""
+        if self.task is not None and value == value:
+            self.progress.update(self.task, loss=f"loss {value:.3f}")
+
+
+def new_progress(console: Console) -> Progress:
+    """Bars with counts, loss and elapsed time."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[loss]}"),
+        TimeElapsedColumn(),
+    )
+    return Progress(*columns, console=console)

@@ -1,0 +1,312 @@
+"""From vectors, prompts and pixels to ``Evidence``: the one way a run, an audit and ``score`` come to their numbers."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from replication_bench.metrics.kernels import blocks
+from replication_bench.metrics.metric import Alignment, Complexity, Evidence, Features, Floats, Ints, Rows
+from replication_bench.metrics.tiles import SIDE, Closest, Thumbnails, closest
+from replication_bench.search import Neighbours, nearest
+from replication_bench.statistics.measuring import Step, no_step
+from replication_bench.store import cache_folder, write_atomic
+
+ALIKE = 0.95
+LARGEST_TRAIN = 50_000
+MOST_PAIRS = 100_000_000
+LOOKS_VERSION = 1
+NO_PIXELS = "no pixels were given, only vectors"
+
+
+@dataclass(frozen=True)
+class Images:
+    """How to open a set of images.
+
+    Attributes:
+        load: opens the i-th image, RGB.
+        count: how many there are.
+        contents: one hash an image that names everything its pixels depend on; None where nothing may be cached.
+    """
+
+    load: Callable[[int], Image.Image]
+    count: int
+    contents: Sequence[str] | None = None
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """Access to the images themselves; ``heldout`` gives local similarities their threshold."""
+
+    generated: Images
+    train: Images
+    heldout: Images | None = None
+
+
+class Looks(NamedTuple):
+    """What is kept of each image: a thumbnail uint8 [n, 64, 64, 3], and how complex it is."""
+
+    thumbnails: Thumbnails
+    complexity: Complexity
+
+
+def thumbnail(image: Image.Image) -> NDArray[np.uint8]:
+    """The image squashed to 64 x 64: uint8 [64, 64, 3]."""
+    return np.asarray(image.convert("RGB").resize((SIDE, SIDE), Image.Resampling.BOX))
+
+
+def complexity_of(image: Image.Image) -> tuple[float, float, float]:
+    """Grey-level entropy in bits, JPEG size at quality 90 in kB, mean absolute difference of neighbours."""
+    grey = np.asarray(image.convert("L"), dtype=np.int16)
+    shares = np.bincount(grey.ravel(), minlength=256) / grey.size
+    shares = shares[shares > 0]
+    buffer = io.BytesIO()
+    image.convert("RGB").save(buffer, "JPEG", quality=90)
+    steps = np.abs(np.diff(grey, axis=0)).sum() + np.abs(np.diff(grey, axis=1)).sum()
+    return float(-(shares * np.log2(shares)).sum()), buffer.tell() / 1000, float(steps / grey.size)
+
+
+def look(images: Images, progress: Callable[[int], None]) -> Looks:
+    """Open every image once."""
+    small = np.zeros((images.count, SIDE, SIDE, 3), dtype=np.uint8)
+    numbers = np.zeros((images.count, 3))
+    for i in range(images.count):
+        image = images.load(i)
+        small[i], numbers[i] = thumbnail(image), complexity_of(image)
+        progress(i + 1)
+    return Looks(small, Complexity(*numbers.T))
+
+
+def read_looks(path: Path, count: int) -> Looks | None:
+    """Cached looks; None where the file is missing, damaged or of another number of images."""
+    if not path.is_file():
+        return None
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            found = Looks(archive["thumbnails"], Complexity(*archive["numbers"].T))
+    # a damaged file can fail anywhere in the readers of zip and NumPy; computing again is always right
+    except Exception:
+        return None
+    return found if len(found.thumbnails) == count else None
+
+
+def look_cached(images: Images, progress: Callable[[int], None]) -> Looks:
+    """As ``look``, computed once for each content."""
+    if images.contents is None:
+        return look(images, progress)
+    key = hashlib.sha256(json.dumps([LOOKS_VERSION, SIDE, *images.contents]).encode()).hexdigest()
+    path = cache_folder() / "looks" / f"{key}.npz"
+    found = read_looks(path, images.count)
+    if found is None:
+        found = look(images, progress)
+        write_looks(path, found)
+    progress(images.count)
+    return found
+
+
+def write_looks(path: Path, looks: Looks) -> None:
+    """Write an .npz file atomically."""
+    one = looks.complexity
+    numbers = np.stack([one.entropy, one.jpeg_kb, one.variation], axis=1)
+
+    def save(temporary: Path) -> None:
+        with temporary.open("wb") as handle:
+            np.savez(handle, thumbnails=looks.thumbnails, numbers=numbers)
+
+    write_atomic(path, save)
+
+
+def number_prompts(prompts: Sequence[str]) -> Ints:
+    """Equal numbers for equal prompts: int64 [g]."""
+    known: dict[str, int] = {}
+    return np.array([known.setdefault(prompt, len(known)) for prompt in prompts], dtype=np.int64)
+
+
+def find_sources(prompts: Sequence[str], captions: Sequence[Sequence[str]]) -> list[tuple[int, ...]]:
+    """The training images of which a caption is the prompt, for each prompt.
+
+    Args:
+        prompts: the prompt of each generated image, before a method changed it.
+        captions: all captions of each training image.
+    """
+    rows: dict[str, list[int]] = {}
+    for i, texts in enumerate(captions):
+        for text in dict.fromkeys(texts):
+            rows.setdefault(text, []).append(i)
+    return [tuple(rows.get(prompt, ())) for prompt in prompts]
+
+
+def own_similarity(generated: Floats, train: Floats, sources: Sequence[Sequence[int]]) -> Floats:
+    """Similarity to the nearest of each image's ``sources``, float32 [g]; NaN where it has none."""
+    found = [
+        float((train[list(rows)] @ image).max()) if rows else float("nan")
+        for image, rows in zip(generated, sources, strict=True)
+    ]
+    return np.array(found, dtype=np.float32)
+
+
+def count_alike(train: Floats, threshold: float = ALIKE) -> Ints:
+    """Training images above ``threshold`` of each one, itself included: int64 [t]."""
+    counts = [(train[block] @ train.T > threshold).sum(axis=1) for block in blocks(len(train))]
+    return np.maximum(np.concatenate(counts), 1) if counts else np.zeros(0, dtype=np.int64)
+
+
+def self_similarity(train: Floats) -> Floats:
+    """Similarity of each training image to its nearest other one, self excluded by id; empty for a single image."""
+    if len(train) < 2:
+        return np.zeros(0, dtype=np.float32)
+    return nearest(train, train, exclude=np.arange(len(train), dtype=np.int64)).similarity[:, 0]
+
+
+def top(rows: Floats | None, train: Floats) -> Floats:
+    """Similarity of each row to its nearest training row."""
+    if rows is None or not len(rows):
+        return np.zeros(0, dtype=np.float32)
+    return nearest(rows, train).similarity[:, 0]
+
+
+class Seen(NamedTuple):
+    """What the pixels add to the evidence."""
+
+    generated: Closest
+    heldout: Closest | None
+    complexity: Complexity
+
+
+def see(pixels: Pixels, step: Step) -> Seen | str:
+    """Compare the images themselves, or why not."""
+    sets = {"train": pixels.train, "heldout": pixels.heldout, "generated": pixels.generated}
+    given = {name: images for name, images in sets.items() if images is not None and images.count}
+    work = pixels.train.count * sum(i.count for name, i in given.items() if name != "train")
+    if work > MOST_PAIRS:
+        return f"{work:,} pairs of images are more than are compared in pixels ({MOST_PAIRS:,})"
+    if "train" not in given or "generated" not in given:
+        return "no images"
+    looks = {
+        name: look_cached(images, step(f"look at {name}", images.count)) for name, images in given.items()
+    }
+    train = looks["train"].thumbnails
+    found = {
+        name: closest(looks[name].thumbnails, train, step(f"compare pixels of {name}", given[name].count))
+        for name in ("generated", "heldout")
+        if name in given
+    }
+    return Seen(found["generated"], found.get("heldout"), looks["train"].complexity)
+
+
+def build_evidence(
+    generated: Floats,
+    train: Floats,
+    heldout: Floats,
+    *,
+    matches: Neighbours | None = None,
+    background: Floats | None = None,
+    ceiling: Floats | None = None,
+    features: Features | None = None,
+    prompts: Sequence[str] | None = None,
+    sources: Sequence[Sequence[int]] | None = None,
+    pixels: Pixels | None = None,
+    alignment: Alignment | None = None,
+    duplicates: Ints | None = None,
+    spaces: Mapping[str, Evidence] | None = None,
+    embedder: str = "",
+    protocol: str = "",
+    protocol_name: str = "",
+    neighbours: int = 5,
+    step: Step = no_step,
+) -> Evidence:
+    """Search in all directions and put together what metrics may look at; only the three sets are needed.
+
+    Args:
+        generated: unit vectors float32 [g, d].
+        train: unit vectors [t, d], at least one.
+        heldout: unit vectors [h, d]; [0, d] where there are none.
+        matches: generated against train, best first, where the search is done already.
+        background: train against train, self excluded by id, [t], where it is known already.
+        ceiling: vectors [t, d] of the training images after the backbone's VAE round trip.
+        features: what distances between distributions are taken on instead of the unit vectors.
+        prompts: the original prompt of each generated image; images of one prompt are drawn together.
+        sources: for each generated image, the training rows whose caption prompted it (see ``find_sources``).
+        pixels: access to the images.
+        alignment: of the images with their prompts.
+        duplicates: training images alike to each one, itself included, [t]; counted where None.
+        spaces: evidence in the spaces of further embedders, by name, each made by this function.
+        embedder: name of the embedder, for a further space.
+        protocol: hash of its protocol.
+        protocol_name: its name, shown beside numbers.
+        neighbours: k of precision, recall, density and coverage.
+        step: begins a progress bar.
+
+    Raises:
+        DataError: rows that cannot be searched.
+    """
+    matches = matches or nearest(generated, train)
+    reasons = {}
+    seen = see(pixels, step) if pixels else NO_PIXELS
+    if isinstance(seen, str):
+        reasons["pixels"] = seen
+    if duplicates is None and len(train) > LARGEST_TRAIN:
+        reasons["duplicates"] = f"more than {LARGEST_TRAIN:,} training images; count duplicates beforehand"
+    few = len(train) <= LARGEST_TRAIN
+    return Evidence(
+        generated=generated,
+        train=train,
+        heldout=heldout,
+        top1=matches.similarity[:, 0],
+        nearest=matches.ids[:, 0],
+        background=self_similarity(train) if background is None else background,
+        floor=top(heldout, train),
+        ceiling=top(ceiling, train),
+        features=features,
+        own_prompt=own_similarity(generated, train, sources) if sources else nothing(),
+        prompts=number_prompts(prompts) if prompts else np.zeros(0, dtype=np.int64),
+        **from_pixels(seen),
+        duplicates=duplicates
+        if duplicates is not None
+        else count_alike(train)
+        if few
+        else count_alike(train[:0]),
+        alignment=alignment,
+        spaces=spaces or {},
+        embedder=embedder,
+        protocol=protocol,
+        protocol_name=protocol_name,
+        neighbours=neighbours,
+        reasons=reasons,
+    )
+
+
+def nothing() -> Floats:
+    """What was not computed."""
+    return np.zeros(0, dtype=np.float32)
+
+
+def from_pixels(seen: Seen | str) -> dict[str, Any]:
+    """The fields of ``Evidence`` that the pixels fill."""
+    if isinstance(seen, str):
+        return {}
+    return {
+        "carlini": seen.generated.carlini,
+        "tiled_l2": seen.generated.tiled_l2,
+        "local": seen.generated.local,
+        "local_floor": seen.heldout.local if seen.heldout else nothing(),
+        "complexity": seen.complexity,
+    }
+
+
+def unit_rows(rows: Rows) -> Floats:
+    """Rows brought to length 1, float32; a row of zeros stays one."""
+    rows = rows.astype(np.float64)
+    # divided by the largest entry first: squares of large features would leave float64
+    rows = rows / np.maximum(np.abs(rows).max(axis=1, keepdims=True, initial=0), 1e-300)
+    length = np.linalg.norm(rows, axis=1, keepdims=True)
+    return (rows / np.where(length > 0, length, 1)).astype(np.float32)
