@@ -20,7 +20,7 @@ from replication_bench.config import (
     recipe_names,
     validate,
 )
-from replication_bench.errors import ConfigError, PluginError, did_you_mean
+from replication_bench.errors import PluginError, did_you_mean
 from replication_bench.method import Method
 from replication_bench.plugins import construct as construct
 
