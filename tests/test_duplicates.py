@@ -53,9 +53,7 @@ def test_groups_and_nearest_others_equal_brute_force(seed: int, n: int, rows: in
     assert {frozenset(np.flatnonzero(found.labels == label)) for label in set(found.labels.tolist())} == {
         frozenset(group) for group in groups
     }
-    assert found.groups() == sorted(
-        (sorted(g) for g in groups if len(g) > 1), key=lambda g: (-len(g), g[0])
-    )
+    assert found.groups() == sorted((sorted(g) for g in groups if len(g) > 1), key=lambda g: (-len(g), g[0]))
     np.fill_diagonal(full, -1)
     np.testing.assert_allclose(found.closest, full.max(axis=1), atol=1e-6)
     assert [found.sizes[i] for g in groups for i in g] == [len(g) for g in groups for _ in g]
