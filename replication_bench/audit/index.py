@@ -188,5 +188,6 @@ def same_protocol(facts: Facts, protocol: ImageProtocol) -> bool:
 
 def unlike_fields(facts: Facts, protocol: ImageProtocol) -> str:
     """The fields in which two protocols differ: ``pixels 128 / 320``."""
-    pairs = ((f.name, facts.protocol.get(f.name), getattr(protocol, f.name)) for f in fields(protocol))
-    return ", ".join(f"{name} {str(a)[:12]} / {str(b)[:12]}" for name, a, b in pairs if str(a) != str(b))
+    now = json.loads(json.dumps(asdict(protocol)))  # tuples become lists, as in the file
+    pairs = ((f.name, facts.protocol.get(f.name), now[f.name]) for f in fields(protocol))
+    return ", ".join(f"{name} {str(a)[:12]} / {str(b)[:12]}" for name, a, b in pairs if a != b)

@@ -209,7 +209,10 @@ class Audit:
         name = "matches" if first else f"matches-{slug(chosen.embedder.protocol.name)}"
         write_matches(self.folder, name, Found(generated, train, matches, own, threshold, alike))
         extra = copy_measurements(evidence, threshold, alike, self.measure.confidence)
-        return [marked(m, one) for m in (*extra, *own_measurements(own), *self.measured(evidence, one))]
+        return [
+            marked(m, one)
+            for m in (*extra, *own_measurements(own, generated, train), *self.measured(evidence, one))
+        ]
 
     def measured(self, evidence: Evidence, one: Compared) -> Sequence[Measurement]:
         """Every metric behind the door."""
@@ -290,19 +293,25 @@ def check_heldout(one: Compared) -> None:
         )
 
 
-def own_measurements(own: np.ndarray) -> list[Measurement]:
+def own_measurements(own: np.ndarray, generated: Index, train: Index) -> list[Measurement]:
     """How near the images are to the training image of their own prompt."""
     known = own[~np.isnan(own)]
-    note = "over images whose prompt is a training caption"
+    reason = None
     if not len(known):
         reason = "no prompt is the caption of a training image"
-        return [
-            Measurement(name="own_prompt_mean", value=None, reason=reason, n=0, unit="cosine", better="down")
-        ]
-    value = float(known.mean(dtype=np.float64))
+        if not any(row.captions for row in generated.rows):
+            reason = "the generated images have no prompts"
+        elif not any(row.captions for row in train.rows):
+            reason = "the training images have no captions"
     return [
         Measurement(
-            name="own_prompt_mean", value=value, n=len(known), unit="cosine", better="down", note=note
+            name="own_prompt_mean",
+            value=None if reason else float(known.mean(dtype=np.float64)),
+            reason=reason,
+            n=len(known),
+            unit="cosine",
+            better="down",
+            note=None if reason else "over images whose prompt is a training caption",
         )
     ]
 
