@@ -38,8 +38,9 @@ def warn_skipped(result: Result, folder: Path, console: Console) -> None:
 def run(request: AuditRequest, out: Path | None, as_json: bool) -> None:
     """Audit, then print the table, or the result as JSON."""
     stderr = Console(stderr=True)
-    with new_progress(stderr) as progress:
-        audit = Audit(request, out, Bars(progress))
+    progress = new_progress(stderr)
+    audit = Audit(request, out, Bars(progress))  # what is at fault is told before any bar is drawn
+    with progress:
         result = audit.execute()
     draw_pairs(audit, result)
     warn_skipped(result, audit.folder, stderr)
