@@ -118,6 +118,84 @@ def compare(
 
 
 @app.command()
+def audit(
+    generated: Annotated[
+        str, typer.Option(help="Generated images: a folder, tar shards, a parquet of paths.")
+    ],
+    train: Annotated[str, typer.Option(help="Training images: the same kinds, or a saved index.")],
+    heldout: Annotated[
+        str | None, typer.Option(help="Real images that were not trained on: they calibrate what is a copy.")
+    ] = None,
+    prompts: Annotated[
+        Path | None, typer.Option(help="Prompts of the generated images, one a line in their natural order.")
+    ] = None,
+    embedder: Annotated[
+        list[str] | None, typer.Option(help="NAME, NAME@PROTOCOL or NAME@PROTOCOL,key=value; repeatable.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the result; a folder in audits/ where left out.")
+    ] = None,
+    duplicate_threshold: Annotated[
+        float, typer.Option(help="Training images more alike than this are repeated images.")
+    ] = 0.75,
+    seed: Annotated[int, typer.Option(help="Of the intervals.")] = 0,
+    setting: Annotated[list[str] | None, typer.Option("--set", help="As measure.bootstrap=200.")] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Compare unlike protocols, marked; replace another audit.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Compare a folder of generated images with a folder of training images and show the copies."""
+    from replication_bench.audit.request import AuditRequest
+    from replication_bench.commands import audit as command
+
+    request = AuditRequest(
+        generated=generated,
+        train=train,
+        heldout=heldout,
+        prompts=prompts,
+        embedders=tuple(embedder or ()),
+        settings=tuple(setting or ()),
+        seed=seed,
+        duplicate_threshold=duplicate_threshold,
+        force=force,
+    )
+    command.run(request, out, json)
+
+
+@app.command()
+def index(
+    images: Annotated[str, typer.Argument(help="A folder, tar shards or a parquet of paths.", metavar="DIR")],
+    out: Annotated[Path, typer.Option(help="Folder of the index.")],
+    embedder: Annotated[str | None, typer.Option(help="As in audit.")] = None,
+    setting: Annotated[list[str] | None, typer.Option("--set", help="As in audit.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace an index of another protocol.")] = False,
+    json: Json = False,
+) -> None:
+    """Embed a training set once for many audits; run it again to embed only what changed."""
+    from replication_bench.commands import index as command
+
+    command.run(images, out, embedder, tuple(setting or ()), force, json)
+
+
+@app.command()
+def duplicates(
+    images: Annotated[
+        str, typer.Argument(help="A folder, tar shards, a parquet of paths or an index.", metavar="DIR")
+    ],
+    embedder: Annotated[str | None, typer.Option(help="As in audit.")] = None,
+    threshold: Annotated[float, typer.Option(help="Similarity above which two images are linked.")] = 0.75,
+    setting: Annotated[list[str] | None, typer.Option("--set", help="As in audit.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Write the groups here, .json or .csv.")] = None,
+    json: Json = False,
+) -> None:
+    """Groups of near-duplicates in a set of images: repeated images are the ones that models copy."""
+    from replication_bench.commands import duplicates as command
+
+    command.run(images, embedder, threshold, tuple(setting or ()), out, json)
+
+
+@app.command()
 def methods(json: Json = False) -> None:
     """The installed methods."""
     listing("methods", json)

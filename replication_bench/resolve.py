@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import asdict, dataclass, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from replication_bench.errors import PluginError, did_you_mean
 from replication_bench.extras import check_needs
 from replication_bench.method import Method
 from replication_bench.plugins import construct as construct
+from replication_bench.store import slug as slug
 
 ALIASES = {"caption-randomization": "rc", "data-augmentation": "augment"}
 
@@ -140,8 +140,3 @@ def resolve_runs(request: Request) -> tuple[list[RunConfig], str]:
         for seed in request.seeds or (recipe.seed,)
         for name in names
     ], recipe.reference
-
-
-def slug(text: str) -> str:
-    """A name fit for a folder."""
-    return re.sub(r"[^a-z0-9+]+", "-", text.lower()).strip("-")

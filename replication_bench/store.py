@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -85,3 +86,8 @@ def locked(folder: Path) -> Iterator[None]:
                 hint="Wait for it, or choose another --out.",
             ) from error
         yield
+
+
+def slug(text: str) -> str:
+    """A name fit for a folder."""
+    return re.sub(r"[^a-z0-9+]+", "-", text.lower()).strip("-")

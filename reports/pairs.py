@@ -8,6 +8,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
@@ -33,14 +34,22 @@ MARK = "#d55e00"  # vermilion of the Okabe-Ito palette; the mark is also the onl
 class Pairs:
     """The reporter ``pairs``."""
 
-    def draw(self, result: Result, run_folder: Path, load_train: Load, count: int = 24) -> Path:
+    def draw(
+        self,
+        result: Result,
+        run_folder: Path,
+        load_train: Load,
+        count: int = 24,
+        load_made: Load | None = None,
+    ) -> Path:
         """Write ``run_folder/pairs.png`` and return its path.
 
         Args:
-            result: the run's result, for the title.
+            result: the result, for the title.
             run_folder: holds ``matches.parquet`` and ``samples/<generated id>.png``.
             load_train: opens a training image by id.
             count: largest number of pairs.
+            load_made: opens a generated image by id, where they do not lie in ``samples``.
 
         Raises:
             ConfigError: ``count`` is below 1.
@@ -50,13 +59,12 @@ class Pairs:
         if count < 1:
             raise ConfigError("the sheet needs room for a pair", where="pairs", got=count, want="1 or more")
         matches = choose(read_matches(run_folder / "matches.parquet"), count)
-        tiles = [
-            (m, load_generated(run_folder, m.generated), load_private(load_train, m.train)) for m in matches
-        ]
+        load_made = load_made or partial(load_generated, run_folder)
+        tiles = [(m, load_made(m.generated), load_private(load_train, m.train)) for m in matches]
         sheet = blank_sheet(len(matches))
         write_header(sheet, result, len(matches))
         for index, (match, generated, train) in enumerate(tiles):
-            draw_pair(sheet, corner(index), match, generated, train)
+            draw_pair(sheet, corner(index), match, generated, train, match.similarity > copy_limit(result))
         return save(sheet, run_folder / "pairs.png")
 
 
@@ -136,6 +144,12 @@ def load_private(load_train: Load, name: str) -> Image.Image:
         raise DataError("a training image cannot be read", where=name, got=error) from error
 
 
+def copy_limit(result: Result) -> float:
+    """The similarity above which a pair is marked: an audit's own threshold, else 0.5."""
+    found = result.value("copy_threshold")
+    return REPLICATION if found is None else found
+
+
 def blank_sheet(pairs: int) -> Image.Image:
     """White paper for so many pairs; always as wide as a full row, so that the title fits."""
     rows = math.ceil(pairs / COLUMNS)
@@ -155,10 +169,11 @@ def write_header(sheet: Image.Image, result: Result, pairs: int) -> None:
     r = result.value("R")
     embedder = result.embedder.get("name", "unknown embedder")
     score = "missing" if r is None else f"{r:.3f}"
-    title = f"run {result.id}, embedder {embedder}, R {score}"
+    title = f"{result.kind} {result.id.removeprefix('audit-')}, embedder {embedder}, R {score}"
+    limit = copy_limit(result)
     legend = (
         f"the {pairs} closest pairs, worst first: generated above its nearest training image (each shown at "
-        f"most twice); thick border: similarity above {REPLICATION}"
+        f"most twice); thick border: similarity above {limit:.3g}"
     )
     for text, size, y, ink in ((title, 20, 0, INK), (legend, 14, 30, QUIET)):
         font = ImageFont.load_default(size=size)
@@ -166,12 +181,16 @@ def write_header(sheet: Image.Image, result: Result, pairs: int) -> None:
 
 
 def draw_pair(
-    sheet: Image.Image, at: tuple[int, int], match: Match, generated: Image.Image, train: Image.Image
+    sheet: Image.Image,
+    at: tuple[int, int],
+    match: Match,
+    generated: Image.Image,
+    train: Image.Image,
+    copied: bool,
 ) -> None:
     """One pair in its frame, with its similarity and the caption of the training image."""
     x, y = at
     draw = ImageDraw.Draw(sheet)
-    copied = match.similarity > REPLICATION
     box = (x, y, x + CELL_WIDTH - 1, y + CELL_HEIGHT - 1)
     draw.rectangle(box, outline=MARK if copied else FRAME, width=4 if copied else 1)
     middle = y + INSET + TILE + INSET // 2
@@ -181,7 +200,7 @@ def draw_pair(
     below = y + 3 * INSET + 2 * TILE - 4
     for text, size, offset, ink in (
         (f"{match.similarity:.2f}", 16, 0, INK),
-        (match.train_caption, 12, 20, QUIET),
+        (match.train_caption or match.train, 12, 20, QUIET),
     ):
         font = ImageFont.load_default(size=size)
         draw.text((x + INSET, below + offset), shorten(text, font, TILE), fill=ink, font=font)

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import re
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
-from PIL import Image, ImageOps
-from scipy import sparse  # type: ignore[import-untyped]
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from replication_bench.data.example import Embed
+from replication_bench.duplicates import connected
 from replication_bench.embedders.protocol import Vectors
 from replication_bench.errors import DataError
 
 EXTENSIONS = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
 THREADS = 4
 BATCH = 64
-ROWS = 1024
 NaturalKey = tuple[list[str | int], str]
 
 
@@ -95,6 +96,40 @@ def flattened(image: Image.Image) -> Image.Image:
     return Image.alpha_composite(white, opaque).convert("RGB")
 
 
+class Picture(NamedTuple):
+    """A decoded file: RGB at its stored size, upright, on white; ``frames`` above 1 for an animation's first frame."""
+
+    image: Image.Image
+    frames: int
+
+
+def decode_image(data: bytes, where: object) -> Picture:
+    """Decode the bytes of an image file; ``where`` names it in the error.
+
+    Raises:
+        DataError: the bytes are truncated or no image.
+    """
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            frames = int(getattr(image, "n_frames", 1))
+            image.seek(0)  # counting the frames of a broken animation may leave the first
+            return Picture(flattened(ImageOps.exif_transpose(image)), frames)
+    # broken bytes make Pillow's decoders raise nearly anything: OSError, SyntaxError, struct.error, IndexError
+    except Exception as error:
+        raise unreadable(where, error) from error
+
+
+def unreadable(where: object, error: Exception) -> DataError:
+    """The error for a file that is no image; what Pillow says of its own buffers is left out."""
+    said = "no known image format" if isinstance(error, UnidentifiedImageError) else str(error)
+    return DataError(
+        "the image cannot be read",
+        where=where,
+        got=f"{type(error).__name__}: {said}",
+        hint="Replace or remove the file.",
+    )
+
+
 def read_image(path: str | Path) -> Image.Image:
     """Decode a file: RGB at its stored size, upright, on white; the first frame of an animation.
 
@@ -102,16 +137,10 @@ def read_image(path: str | Path) -> Image.Image:
         DataError: the file is missing, truncated or no image.
     """
     try:
-        with Image.open(path) as image:
-            return flattened(ImageOps.exif_transpose(image))
-    # broken bytes make Pillow's decoders raise nearly anything: OSError, SyntaxError, struct.error, IndexError
-    except Exception as error:
-        raise DataError(
-            "the image cannot be read",
-            where=path,
-            got=f"{type(error).__name__}: {error}",
-            hint="Replace or remove the file.",
-        ) from error
+        data = Path(path).read_bytes()
+    except OSError as error:
+        raise unreadable(path, error) from error
+    return decode_image(data, path).image
 
 
 def read_error(path: Path) -> DataError | None:
@@ -152,14 +181,6 @@ def embedded(loaders: Sequence[Callable[[], Image.Image]], embed: Embed) -> Vect
     """Vectors float32 [n, d]; at most ``BATCH`` images are in memory at once."""
     batches = (loaders[start : start + BATCH] for start in range(0, len(loaders), BATCH))
     return np.concatenate([embed([load() for load in batch]) for batch in batches])
-
-
-def connected(vectors: Vectors, threshold: float) -> list[int]:
-    """The number of each row's component, rows of unit ``vectors`` [n, d] linked where similarity > ``threshold``."""
-    blocks = (vectors[start : start + ROWS] @ vectors.T for start in range(0, len(vectors), ROWS))
-    links = sparse.vstack([sparse.csr_array(block > threshold) for block in blocks])
-    labels: list[int] = sparse.csgraph.connected_components(links, directed=False)[1].tolist()
-    return labels
 
 
 def duplicate_groups(

@@ -12,7 +12,6 @@ from PIL import Image
 
 from replication_bench.data.images import (
     choose_groups,
-    connected,
     duplicate_groups,
     embedded,
     file_sha256,
@@ -187,19 +186,6 @@ def test_the_hash_is_that_of_the_bytes(tmp_path: Path) -> None:
     assert file_sha256(tmp_path / "a.png") == hashlib.sha256(b"abc").hexdigest()
     with pytest.raises(DataError, match=r"the file cannot be read; in .*b\.png; got No such file"):
         file_sha256(tmp_path / "b.png")
-
-
-def turned(degrees: float) -> list[float]:
-    return [float(np.cos(np.radians(degrees))), float(np.sin(np.radians(degrees)))]
-
-
-def test_chains_of_likeness_are_one_group(monkeypatch: pytest.MonkeyPatch) -> None:
-    vectors = np.array([turned(0), turned(30), turned(180), turned(60)], dtype=np.float32)
-    for rows in (1, 3, 1024):
-        monkeypatch.setattr("replication_bench.data.images.ROWS", rows)
-        labels = connected(vectors, 0.75)
-        assert labels[0] == labels[1] == labels[3] != labels[2]
-        assert len(set(connected(vectors, 0.9))) == 4
 
 
 def test_images_are_embedded_in_batches_and_in_order(monkeypatch: pytest.MonkeyPatch) -> None:

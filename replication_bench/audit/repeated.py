@@ -1,0 +1,72 @@
+"""Numbers that an audit adds to the metrics: how many copies there are, and which come from repeated images."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from replication_bench.audit.labels import CopyThreshold
+from replication_bench.duplicates import Alike
+from replication_bench.metrics.metric import Evidence
+from replication_bench.results import Measurement
+from replication_bench.statistics import wilson_interval
+
+Mask = NDArray[np.bool_]
+
+
+def share(
+    name: str, mask: Mask, confidence: float, better: Literal["down", "reference"], why: str, note: str
+) -> Measurement:
+    """The share of a mask with Wilson's interval; ``why`` there is none where the mask is empty."""
+    if not len(mask):
+        return Measurement(name=name, value=None, reason=why, n=0, unit="share", better=better)
+    value = float(mask.mean())
+    low, high = wilson_interval(value, len(mask), confidence)
+    return Measurement(
+        name=name, value=value, n=len(mask), low=low, high=high, unit="share", better=better, note=note
+    )
+
+
+def copy_measurements(
+    evidence: Evidence, threshold: CopyThreshold, alike: Alike, confidence: float
+) -> list[Measurement]:
+    """Copies, and what repetition in the training set has to do with them.
+
+    Args:
+        evidence: of one embedder.
+        threshold: see ``labels.copy_threshold``.
+        alike: groups of near-duplicates of the training images.
+        confidence: of the intervals.
+    """
+    copied = evidence.top1 > threshold.value
+    sources = evidence.nearest[copied]
+    groups = f"near-duplicates: similarity above {alike.threshold:g}"
+    return [
+        Measurement(
+            name="copy_threshold",
+            value=threshold.value,
+            n=len(evidence.floor),
+            unit="cosine",
+            note=threshold.rule,
+        ),
+        share("copies_share", copied, confidence, "down", "no images", threshold.rule),
+        Measurement(
+            name="copied_groups",
+            value=float(len(set(alike.labels[sources].tolist()))),
+            n=int(copied.sum()),
+            unit="count",
+            better="down",
+            note=groups,
+        ),
+        share("train_repeated", alike.sizes > 1, confidence, "reference", "no images", groups),
+        share(
+            "copies_from_repeated",
+            alike.sizes[sources] > 1,
+            confidence,
+            "reference",
+            "no copy was found",
+            f"compare with train_repeated; {groups}",
+        ),
+    ]

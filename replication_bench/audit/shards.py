@@ -1,0 +1,170 @@
+"""Tar shards of webdataset: files that share a name up to the first dot are one sample.
+
+Captions are the sample's ``.txt``, else ``caption``, ``text`` or ``prompt`` of its ``.json``. Members are found once
+and read where they lie, so that any image can be opened again without walking through its shard.
+"""
+
+from __future__ import annotations
+
+import json
+import tarfile
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path, PurePosixPath
+from threading import Lock
+from typing import Any
+
+from replication_bench.audit.source import Entry, Skipped, Source
+from replication_bench.data.images import is_image_name, natural_key
+from replication_bench.errors import DataError
+
+ENDINGS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
+KEYS = ("caption", "text", "prompt", "TEXT")
+
+
+def is_tar_name(path: Path) -> bool:
+    """Whether a file is named like a tar shard."""
+    return path.name.lower().endswith(ENDINGS) and not path.name.startswith(".")
+
+
+@dataclass
+class Members:
+    """The files of one shard, and why there are no more of them; empty where it is whole."""
+
+    found: list[tarfile.TarInfo]
+    cut: str = ""
+
+
+def list_members(path: Path) -> Members:
+    """Every regular file of a shard that is there in full.
+
+    Raises:
+        DataError: the file cannot be opened, or is no tar file.
+    """
+    members = Members([])
+    try:
+        with tarfile.open(path, "r:*") as archive:
+            try:
+                members.found.extend(member for member in archive if member.isfile())
+            # a damaged shard can fail in tarfile and in the decompressor below it: what came before is whole
+            except (tarfile.TarError, OSError, EOFError, ValueError) as error:
+                members.cut = str(error) or type(error).__name__
+    except (tarfile.TarError, OSError, EOFError) as error:
+        raise DataError("the tar file cannot be read", where=path, got=error) from error
+    if path.suffix == ".tar":
+        drop_unfinished(path, members)
+    return members
+
+
+def drop_unfinished(path: Path, members: Members) -> None:
+    """Take out the last member where the file ends within it."""
+    end = path.stat().st_size
+    whole = [member for member in members.found if member.offset_data + member.size <= end]
+    if len(whole) < len(members.found):
+        members.found, members.cut = whole, members.cut or "the file ends within a member"
+
+
+class Shard:
+    """Reads members: in place where the shard is not compressed, else through one open archive."""
+
+    def __init__(self, path: Path):
+        self.path, self.lock = path, Lock()
+        self.archive: tarfile.TarFile | None = None
+
+    def read(self, member: tarfile.TarInfo) -> bytes:
+        """The bytes of a member.
+
+        Raises:
+            DataError: the shard was moved or damaged meanwhile.
+        """
+        where = f"{self.path}: {member.name}"
+        try:
+            data = self.in_place(member) if self.path.suffix == ".tar" else self.through(member)
+        except (OSError, EOFError, tarfile.TarError) as error:
+            raise DataError("the image cannot be read", where=where, got=error) from error
+        if len(data) != member.size:
+            raise DataError(
+                "the image cannot be read", where=where, got=f"{len(data)} of {member.size} bytes"
+            )
+        return data
+
+    def in_place(self, member: tarfile.TarInfo) -> bytes:
+        """From a file that is opened for this member alone, so that threads do not meet."""
+        with self.path.open("rb") as file:
+            file.seek(member.offset_data)
+            return file.read(member.size)
+
+    def through(self, member: tarfile.TarInfo) -> bytes:
+        """From the one archive, one thread at a time; in order of members nothing is decompressed twice."""
+        with self.lock:
+            self.archive = self.archive or tarfile.open(self.path, "r:*")  # noqa: SIM115 - kept open
+            file = self.archive.extractfile(member)
+            return file.read() if file else b""
+
+
+def sample_key(name: str) -> str:
+    """What files of one sample share: the path up to the first dot of the file name."""
+    path = PurePosixPath(name)
+    return (path.parent / path.name.partition(".")[0]).as_posix()
+
+
+def caption_of(member: tarfile.TarInfo, read: Callable[[tarfile.TarInfo], bytes]) -> str:
+    """The caption in a ``.txt`` (first line) or ``.json``; empty where there is none."""
+    text = read(member).decode("utf-8", errors="replace").strip()
+    if member.name.endswith(".txt"):
+        return text.partition("\n")[0].strip()
+    try:
+        table: Any = json.loads(text)
+    except ValueError:
+        return ""
+    values = [table.get(key) for key in KEYS] if isinstance(table, dict) else []
+    return next((value.strip() for value in values if isinstance(value, str) and value.strip()), "")
+
+
+def shard_captions(shard: Shard, members: Sequence[tarfile.TarInfo]) -> dict[str, str]:
+    """Captions by sample; a ``.txt`` goes before a ``.json``."""
+    captions: dict[str, str] = {}
+    for ending in (".txt", ".json"):
+        for member in members:
+            key = sample_key(member.name)
+            if member.name.endswith(ending) and not captions.get(key):
+                captions[key] = caption_of(member, shard.read)
+    return captions
+
+
+def shard_entries(shard: Shard, name: str, members: Sequence[tarfile.TarInfo]) -> Iterator[Entry]:
+    """The images of one shard; a name that a shard holds twice gets a number."""
+    captions = shard_captions(shard, members)
+    seen: Counter[str] = Counter()
+    for member in members:
+        if is_image_name(Path(member.name)):
+            seen[member.name] += 1
+            again = f"#{seen[member.name]}" if seen[member.name] > 1 else ""
+            caption = captions.get(sample_key(member.name))
+            captioned = (caption,) if caption else ()
+            yield Entry(f"{name}/{member.name}{again}", partial(shard.read, member), captioned)
+
+
+def open_shards(path: str, files: Sequence[Path]) -> Source:
+    """Tar files as one source, in natural order; ids are ``<shard>/<member>``.
+
+    Raises:
+        DataError: a shard that is no tar file, or no image in any.
+    """
+    entries: list[Entry] = []
+    skipped: list[Skipped] = []
+    unique = len({file.name for file in files}) == len(files)
+    for file in sorted(files, key=lambda file: natural_key(file.as_posix())):
+        name, members = (file.name if unique else file.as_posix()), list_members(file)
+        before = len(entries)
+        entries += shard_entries(Shard(file), name, members.found)
+        if members.cut:
+            kept = len(entries) - before
+            skipped.append(Skipped(name, f"the tar file is damaged after {kept} images: {members.cut}"))
+    if not entries:
+        raise DataError(
+            "the tar files hold no images", where=path, got=skipped[0].reason if skipped else None
+        )
+    return Source(path, "webdataset", tuple(entries), tuple(skipped))

@@ -1,0 +1,346 @@
+"""The order of an audit's steps, and nothing else: list, embed, search, group, measure, write."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from replication_bench import machine
+from replication_bench._version import __version__
+from replication_bench.audit.embedders import record_of
+from replication_bench.audit.index import Index, unlike_fields
+from replication_bench.audit.indexing import absolute, cached_index
+from replication_bench.audit.labels import copy_threshold
+from replication_bench.audit.matches import Found, own_prompt_similarity, write_matches
+from replication_bench.audit.repeated import copy_measurements
+from replication_bench.audit.request import (
+    AuditRequest,
+    Chosen,
+    Place,
+    Role,
+    choose_embedders,
+    default_folder,
+    measure_settings,
+    open_places,
+)
+from replication_bench.duplicates import find_alike
+from replication_bench.errors import ConfigError, DataError, StoreError
+from replication_bench.evidence import build_evidence
+from replication_bench.metrics import Evidence, all_metrics
+from replication_bench.results import DatasetRecord, ImagesRecord, Measurement, Result, read_result
+from replication_bench.search import nearest
+from replication_bench.seeds import Seeds
+from replication_bench.statistics import measure
+from replication_bench.store import locked, slug, write_atomic, write_json
+
+MATCHES_KEPT = 5
+COMPARED = ("generated", "train", "heldout", "embedders")
+
+
+class Watcher(Protocol):
+    """Told what an audit is doing; the command draws progress bars from it."""
+
+    def step(self, name: str, total: int) -> Callable[[int], None]:
+        """A step of ``total`` units begins; the returned function is told how many are done."""
+        ...
+
+
+@dataclass(frozen=True)
+class Compared:
+    """The sets in the space of one embedder.
+
+    Attributes:
+        chosen: the embedder.
+        sets: an index a set.
+        forced: the mark that must stand beside every number where unlike protocols were compared; else empty.
+    """
+
+    chosen: Chosen
+    sets: Mapping[Role, Index]
+    forced: str
+
+
+def force_or_refuse(index: Index, chosen: Chosen, force: bool) -> str:
+    """Empty where a saved index follows the embedder's protocol; else the mark of a forced comparison.
+
+    Raises:
+        ConfigError: unlike protocols without ``force``.
+        DataError: vectors of another length, which nothing can compare.
+    """
+    facts, protocol = index.facts, chosen.embedder.protocol
+    if facts.protocol_hash == protocol.hash:
+        return ""
+    saved = f"{facts.protocol['name']} {facts.protocol_hash[:12]}"
+    asked = f"{protocol.name} {protocol.hash[:12]}"
+    if facts.dim != chosen.embedder.dim:
+        got = f"{facts.dim} features under {saved}, {chosen.embedder.dim} under {asked}"
+        raise DataError("the vectors have unlike lengths", where=index.folder, got=got)
+    if force:
+        return (
+            f"forced comparison of unlike protocols: {saved} and {asked} ({unlike_fields(facts, protocol)})"
+        )
+    raise ConfigError(
+        "vectors of unlike protocols cannot be compared",
+        where=index.folder,
+        got=f"{saved} in the index",
+        want=f"{asked} ({unlike_fields(facts, protocol)})",
+        hint="Leave --embedder out to use that of the index, or give --force, which marks the result.",
+    )
+
+
+class Audit:
+    """One audit with its folder.
+
+    Raises:
+        ReplbenchError: whatever is at fault is told before anything is embedded.
+    """
+
+    def __init__(self, request: AuditRequest, out: Path | None, watch: Watcher):
+        self.request, self.watch = request, watch
+        self.measure = measure_settings(request.settings)
+        self.places = open_places(request)
+        self.embedders = choose_embedders(request.embedders, self.measure, list(self.places.values()))
+        self.marks = [self.mark(chosen) for chosen in self.embedders]
+        self.folder = out or default_folder(request, self.places)
+        self.fresh = False
+
+    def mark(self, chosen: Chosen) -> str:
+        """The marks of all saved indexes for one embedder."""
+        saved = [place for place in self.places.values() if isinstance(place, Index)]
+        marks = (force_or_refuse(index, chosen, self.request.force) for index in saved)
+        return "; ".join(dict.fromkeys(filter(None, marks)))
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """What was compared with what, and how: another configuration is another audit."""
+        return {
+            **{role: absolute(path) for role, path in self.request.roles()},
+            "embedders": [record_of(c.options, c.embedder.protocol) for c in self.embedders],
+            "measure": self.measure.model_dump(mode="json"),
+            "duplicate_threshold": self.request.duplicate_threshold,
+            "seed": self.request.seed,
+        }
+
+    def execute(self) -> Result:
+        """Do whatever is missing and return the result; to resume, call it again."""
+        with locked(self.folder):
+            found = self.finished()
+            compared = [
+                self.embed(chosen, mark) for chosen, mark in zip(self.embedders, self.marks, strict=True)
+            ]
+            check_heldout(compared[0])
+            fingerprint = self.fingerprint(compared)
+            if found is not None and found.fingerprint == fingerprint:
+                return found
+            self.fresh = True
+            measurements = [m for one in compared for m in self.compare(one, one is compared[0])]
+            self.write_skipped(compared[0])
+            result = self.result(compared, fingerprint, measurements)
+            write_json(self.folder / "result.json", result.model_dump(mode="json"))
+            return result
+
+    def finished(self) -> Result | None:
+        """The result of this audit that is there already.
+
+        Raises:
+            StoreError: the folder holds another result.
+        """
+        path = self.folder / "result.json"
+        if not path.exists():
+            return None
+        found = read_result(path)
+        asked = json.loads(json.dumps(self.config))
+        same = found.kind == "audit" and all(found.config.get(key) == asked.get(key) for key in COMPARED)
+        if same or (found.kind == "audit" and self.request.force):
+            return found
+        raise StoreError(
+            "the folder holds another result",
+            where=path,
+            got=f"{found.kind} {found.id}",
+            hint="Choose another --out, or give --force to replace another audit.",
+        )
+
+    def embed(self, chosen: Chosen, mark: str) -> Compared:
+        """Vectors of every set: those of a saved index, else computed and kept in the cache."""
+        return Compared(
+            chosen, {role: self.index(role, place, chosen) for role, place in self.places.items()}, mark
+        )
+
+    def index(self, role: Role, place: Place, chosen: Chosen) -> Index:
+        """One set as an index."""
+        if isinstance(place, Index):
+            return place
+        advance = self.watch.step(f"{chosen.options.name}: embed {role}", len(place.entries))
+        return cached_index(place, chosen.options, chosen.embedder, advance)
+
+    def fingerprint(self, compared: Sequence[Compared]) -> str:
+        """SHA-256 over everything that can change a number."""
+        contents = [[index.facts.fingerprint for index in one.sets.values()] for one in compared]
+        metrics = [__version__, *(metric.name for metric in all_metrics())]
+        key = json.dumps([metrics, self.config, contents, self.marks], sort_keys=True)
+        return hashlib.sha256(key.encode()).hexdigest()
+
+    def compare(self, one: Compared, first: bool) -> list[Measurement]:
+        """Search, group, label and measure in the space of one embedder; writes its matches."""
+        generated, train = one.sets["generated"], one.sets["train"]
+        gallery, chosen = np.asarray(train.vectors), one.chosen
+        advance = self.watch.step(f"{chosen.options.name}: compare training images", len(gallery))
+        alike = find_alike(gallery, self.request.duplicate_threshold, advance)
+        matches = nearest(generated.vectors, gallery, min(MATCHES_KEPT, len(gallery)))
+        heldout = one.sets.get("heldout")
+        evidence = build_evidence(
+            np.asarray(generated.vectors),
+            gallery,
+            gallery[:0] if heldout is None else np.asarray(heldout.vectors),
+            matches=matches,
+            background=alike.closest if len(gallery) > 1 else alike.closest[:0],
+        )
+        threshold = copy_threshold(evidence.floor)
+        own = own_prompt_similarity(generated, train)
+        name = "matches" if first else f"matches-{slug(chosen.embedder.protocol.name)}"
+        write_matches(self.folder, name, Found(generated, train, matches, own, threshold, alike))
+        extra = copy_measurements(evidence, threshold, alike, self.measure.confidence)
+        return [
+            marked(m, one)
+            for m in (*extra, *own_measurements(own, generated, train), *self.measured(evidence, one))
+        ]
+
+    def measured(self, evidence: Evidence, one: Compared) -> Sequence[Measurement]:
+        """Every metric behind the door."""
+        return measure(
+            all_metrics(),
+            evidence,
+            seeds=Seeds(self.request.seed),
+            resamples=self.measure.bootstrap,
+            confidence=self.measure.confidence,
+            embedder=one.chosen.options.name,
+            protocol=one.chosen.embedder.protocol.hash,
+        )
+
+    def write_skipped(self, one: Compared) -> None:
+        """``skipped.csv``: everything that was found and not used, with the reason."""
+
+        def write(path: Path) -> None:
+            with path.open("w", newline="", encoding="utf-8") as file:
+                writer = csv.writer(file)
+                writer.writerow(("role", "id", "reason"))
+                writer.writerows(
+                    (role, *line) for role, index in one.sets.items() for line in index.facts.skipped
+                )
+
+        write_atomic(self.folder / "skipped.csv", write)
+
+    @cached_property
+    def id(self) -> str:
+        """The folder's name."""
+        return f"audit-{self.folder.resolve().name}"
+
+    def result(
+        self, compared: Sequence[Compared], fingerprint: str, measurements: Sequence[Measurement]
+    ) -> Result:
+        """Everything above as one record."""
+        first = compared[0]
+        train, heldout = first.sets["train"], first.sets.get("heldout")
+        return Result(
+            kind="audit",
+            id=self.id,
+            fingerprint=fingerprint,
+            config=self.config,
+            passed=self.request.table(),
+            dataset=DatasetRecord(
+                name=train.facts.kind,
+                options={"path": self.request.train},
+                fingerprint=dataset_fingerprint(train, heldout),
+                train=len(train.rows),
+                heldout=len(heldout.rows) if heldout else 0,
+            ),
+            embedder=record_of(first.chosen.options, first.chosen.embedder.protocol),
+            protocol=first.chosen.embedder.protocol.hash,
+            seed=self.request.seed,
+            images=tuple(
+                images_record(role, dict(self.request.roles())[role], i) for role, i in first.sets.items()
+            ),
+            measurements=tuple(measurements),
+            notes=tuple(filter(None, self.marks)),
+            packages=machine.package_versions(),
+            commit=machine.commit(),
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+        )
+
+
+def check_heldout(one: Compared) -> None:
+    """DataError if held-out files are training files: the floor would be that of copies."""
+    heldout = one.sets.get("heldout")
+    if heldout is None:
+        return
+    known = {row.sha256: row.id for row in one.sets["train"].rows}
+    if shared := [row for row in heldout.rows if row.sha256 in known]:
+        got = f"{len(shared)} shared, first {shared[0].id} = {known[shared[0].sha256]}"
+        raise DataError(
+            "held-out images that are training images",
+            where=heldout.facts.source,
+            got=got,
+            want="none shared",
+        )
+
+
+def own_measurements(own: np.ndarray, generated: Index, train: Index) -> list[Measurement]:
+    """How near the images are to the training image of their own prompt."""
+    known = own[~np.isnan(own)]
+    reason = None
+    if not len(known):
+        reason = "no prompt is the caption of a training image"
+        if not any(row.captions for row in generated.rows):
+            reason = "the generated images have no prompts"
+        elif not any(row.captions for row in train.rows):
+            reason = "the training images have no captions"
+    return [
+        Measurement(
+            name="own_prompt_mean",
+            value=None if reason else float(known.mean(dtype=np.float64)),
+            reason=reason,
+            n=len(known),
+            unit="cosine",
+            better="down",
+            note=None if reason else "over images whose prompt is a training caption",
+        )
+    ]
+
+
+def marked(measurement: Measurement, one: Compared) -> Measurement:
+    """The measurement with its embedder, and with the mark of a forced comparison."""
+    embedder, protocol = one.chosen.options.name, one.chosen.embedder.protocol.hash
+    note = "; ".join(filter(None, (measurement.note, one.forced))) or None
+    return measurement.model_copy(update={"embedder": embedder, "protocol": protocol, "note": note})
+
+
+def dataset_fingerprint(train: Index, heldout: Index | None) -> str:
+    """SHA-256 over the two sets."""
+    both = train.facts.fingerprint + (heldout.facts.fingerprint if heldout else "")
+    return hashlib.sha256(both.encode()).hexdigest()
+
+
+def images_record(role: Role, path: str, index: Index) -> ImagesRecord:
+    """One set as a result records it."""
+    facts = index.facts
+    return ImagesRecord(
+        role=role,
+        path=path,
+        kind=facts.kind,
+        found=facts.found,
+        used=len(index.rows),
+        skipped=len(facts.skipped),
+        first_frame=sum(row.frames > 1 for row in index.rows),
+        captioned=sum(bool(row.captions) for row in index.rows),
+        fingerprint=facts.fingerprint,
+        notes=tuple(facts.notes),
+    )

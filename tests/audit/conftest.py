@@ -1,0 +1,51 @@
+"""The quick embedder behind the name ``sscd``, the command as a user calls it, and two sets of images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from audit_cases import Command, Quick, fill, noise
+
+from replication_bench import cli, plugins
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> type[Quick]:
+    """The quick embedder in place of SSCD, and a cache of one's own."""
+    load = plugins.load
+    monkeypatch.setattr(
+        plugins,
+        "load",
+        lambda kind, name: Quick if (kind, name) == ("embedders", "sscd") else load(kind, name),
+    )
+    monkeypatch.setenv("REPLBENCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("COLUMNS", "200")
+    Quick.seen = Quick.batches = 0
+    return Quick
+
+
+@pytest.fixture
+def command(quick: type[Quick], capsys: pytest.CaptureFixture[str]) -> Command:
+    """Runs ``replbench`` and returns status, stdout and stderr."""
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        try:
+            cli.main([str(argument) for argument in arguments])
+            status = 0
+        except SystemExit as stop:
+            status = int(stop.code or 0)
+        out, err = capsys.readouterr()
+        return status, out, err
+
+    return run
+
+
+@pytest.fixture
+def sets(tmp_path: Path) -> tuple[Path, Path]:
+    """Six generated images, of which two copy training images; eight training images."""
+    train = fill(tmp_path / "train", [f"{i}.png" for i in range(8)], "train")
+    generated = fill(tmp_path / "generated", [f"{i}.png" for i in range(6)], "generated")
+    noise("train3.png").save(generated / "1.png", compress_level=0)
+    noise("train5.png").save(generated / "4.png", compress_level=0)
+    return generated, train
