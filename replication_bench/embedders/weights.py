@@ -1,0 +1,66 @@
+"""Weights files: where they are looked for, how they are read safely, and what is said where they are missing."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import pickle
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from replication_bench.errors import WeightsError
+from replication_bench.store import cache_folder
+
+
+def weights_folder() -> Path:
+    """Where downloaded weights are looked for by name: ``REPLBENCH_WEIGHTS``, else ``weights`` in the cache."""
+    return Path(os.environ.get("REPLBENCH_WEIGHTS") or cache_folder() / "weights")
+
+
+def find_file(path: str, names: tuple[str, ...], what: str, hint: str) -> Path:
+    """The file at ``path``, or, where that is empty, the first of ``names`` in ``weights_folder()``.
+
+    Raises:
+        WeightsError: no such file; the hint says how to get it.
+    """
+    for candidate in [Path(path)] if path else [weights_folder() / name for name in names]:
+        if candidate.is_file():
+            return candidate
+    raise WeightsError(f"the {what} weights are missing", where=path or weights_folder(), hint=hint)
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file's bytes."""
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def read_state(path: Path, what: str, hint: str) -> dict[str, Any]:
+    """A state dict from a ``.safetensors`` file or a torch file, of which nothing but tensors is accepted.
+
+    Raises:
+        WeightsError: the file holds something else, code included.
+    """
+    try:
+        if path.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            return load_file(path)
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, ValueError, EOFError, OSError, KeyError) as error:
+        raise not_weights(path, what, hint, str(error)) from error
+    except Exception as error:
+        if type(error).__name__ == "SafetensorError":
+            raise not_weights(path, what, hint, str(error)) from error
+        raise
+    if not isinstance(state, dict):
+        raise not_weights(path, what, hint, type(state).__name__)
+    return state
+
+
+def not_weights(path: object, what: str, hint: str, got: str) -> WeightsError:
+    """The error for a file that holds no weights of the expected form."""
+    first = got.strip().splitlines()[0] if got.strip() else "nothing"
+    return WeightsError(f"the file holds no {what} weights", where=path, got=first[:160], hint=hint)
