@@ -25,6 +25,9 @@ def plugin_row(plugin: plugins.Plugin) -> Row:
     except PluginError as error:
         return {**row, "about": str(error), "parameters": {}}
     about = getattr(target, "summary", None) or (inspect.getdoc(target) or "").split("\n")[0]
+    if plugin.kind == "embedders":
+        presets = ", ".join(getattr(target, "presets", {}))
+        row |= {"protocols": presets, "weights": getattr(target, "source", "")}
     if plugin.kind == "methods":
         row |= {"kind": target.kind, "paper": target.paper}
     parameters = {

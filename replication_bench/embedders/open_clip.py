@@ -17,6 +17,7 @@ from torch import Tensor
 from replication_bench.backbone import weights_sha256
 from replication_bench.embedders.protocol import ImageProtocol, Vectors
 from replication_bench.embedders.torch_embedder import TorchEmbedder, module_device, torch_threads, unit
+from replication_bench.embedders.weights import cached_in_hub
 from replication_bench.errors import ConfigError, WeightsError, did_you_mean
 
 INSTALL_HINT = "pip install 'replbench[clip]'"
@@ -68,7 +69,7 @@ def load(model: str, pretrained: str | None) -> tuple[Any, Any, Any]:
     try:
         network = open_clip.create_model(model, pretrained, require_pretrained=True)
         tokenizer = open_clip.get_tokenizer(model)
-    except (RuntimeError, OSError, ValueError, KeyError) as error:
+    except (RuntimeError, OSError, ValueError, KeyError, AssertionError) as error:
         where = model if pretrained is None else f"{model} {pretrained}"
         first = str(error).strip().splitlines()[0][:160] if str(error).strip() else type(error).__name__
         raise WeightsError(
@@ -142,6 +143,12 @@ class OpenClip(TorchEmbedder):
             return Path(path).name if Path(path).is_dir() else f"{model} {Path(path).stem}"
         return model if model.startswith("hf-hub:") else f"{model} {pretrained}"
 
+    @classmethod
+    def weights_found(cls) -> str:
+        """See ``TorchEmbedder``: the default model in the hub's cache."""
+        repository = str(library().get_pretrained_cfg("ViT-B-16", "openai").get("hf_hub", "")).rstrip("/")
+        return cached_in_hub(repository, "open_clip_model.safetensors", "OpenCLIP", GET_HINT)
+
     def network(self, pixels: Tensor) -> Tensor:
         """See ``TorchEmbedder``."""
         return cast(Tensor, self.model.encode_image(pixels))
@@ -203,6 +210,12 @@ class PocketClip(OpenClip):
     ):
         path = str(pocket_folder())
         super().__init__(path=path, preset=preset, device=device, threads=threads, batch_size=batch_size)
+
+    @classmethod
+    def weights_found(cls) -> str:
+        """See ``TorchEmbedder``."""
+        library()
+        return f"shipped, {pocket_folder().name}"
 
     def label_of(self, model: str, pretrained: str, path: str) -> str:
         """The protocol's name."""

@@ -65,6 +65,15 @@ class TorchEmbedder(ABC):
         """The settings of a protocol; raises ConfigError as ``presets.choose`` does."""
         return choose(cls.name, preset, cls.presets, cls.refused)
 
+    @classmethod
+    def weights_found(cls) -> str:
+        """What ``replbench doctor`` says of the weights that a call without options would use.
+
+        Raises:
+            WeightsError: they are not there; says how to get them.
+        """
+        return "none needed"
+
     def place(self, device: str | None, threads: int | None, batch_size: int) -> None:
         """Keep where and how to compute; ``device`` None is CUDA where there is one."""
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
@@ -152,4 +161,6 @@ def unit(rows: Vectors) -> Vectors:
 
 def module_device(module: Any, device: torch.device) -> Any:
     """A network frozen, in evaluation mode, on ``device``."""
-    return module.requires_grad_(False).eval().to(device)
+    for parameter in module.parameters():  # a TorchScript module has no requires_grad_ of its own
+        parameter.requires_grad_(False)
+    return module.eval().to(device)

@@ -60,6 +60,40 @@ def read_state(path: Path, what: str, hint: str) -> dict[str, Any]:
     return state
 
 
+def download(url: str, what: str, hint: str, sha256_prefix: str | None = None) -> Path:
+    """The file at ``url`` in ``weights_folder()``, fetched once, with a progress bar on stderr.
+
+    Never called unless the user asked for it. The file appears when it is whole and its hash is right.
+
+    Raises:
+        WeightsError: the address cannot be reached, or another file lies there.
+    """
+    path = weights_folder() / url.rsplit("/", 1)[-1]
+    if path.is_file():
+        return path
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        torch.hub.download_url_to_file(url, str(path), sha256_prefix, progress=True)
+    except (OSError, RuntimeError) as error:
+        raise WeightsError(
+            f"the {what} weights cannot be downloaded", where=url, got=error, hint=hint
+        ) from error
+    return path
+
+
+def cached_in_hub(repository: str, file: str, what: str, hint: str) -> str:
+    """``repository``, where ``file`` of it is in the hub's cache on this machine.
+
+    Raises:
+        WeightsError: it is not.
+    """
+    from huggingface_hub import try_to_load_from_cache
+
+    if isinstance(try_to_load_from_cache(repository, file), str):
+        return f"{repository}, in the hub's cache"
+    raise WeightsError(f"the {what} weights are missing", where=f"the hub's cache, {repository}", hint=hint)
+
+
 def not_weights(path: object, what: str, hint: str, got: str) -> WeightsError:
     """The error for a file that holds no weights of the expected form."""
     first = got.strip().splitlines()[0] if got.strip() else "nothing"
