@@ -10,9 +10,10 @@ from typing import Any, ClassVar, cast
 
 from torch import Tensor
 
+from replication_bench.data.images import file_sha256
 from replication_bench.embedders.protocol import ImageProtocol
 from replication_bench.embedders.torch_embedder import TorchEmbedder, module_device
-from replication_bench.embedders.weights import file_sha256, not_weights, read_state
+from replication_bench.embedders.weights import not_weights, read_state
 from replication_bench.errors import WeightsError
 
 INSTALL_HINT = "pip install 'replbench[imagenet]'"

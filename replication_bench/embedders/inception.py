@@ -21,9 +21,10 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional
 
+from replication_bench.data.images import file_sha256
 from replication_bench.embedders.protocol import ImageProtocol, flattened
 from replication_bench.embedders.torch_embedder import Array, TorchEmbedder, module_device
-from replication_bench.embedders.weights import download, file_sha256, find_file, not_weights, read_state
+from replication_bench.embedders.weights import download, find_file, not_weights, read_state
 from replication_bench.errors import WeightsError
 
 SIDE = 299

@@ -84,13 +84,12 @@ class ImageProtocol:
 
 
 def flattened(image: Image.Image) -> Image.Image:
-    """``image`` in RGB; transparent pixels have no colour of their own, so they are put on white."""
+    """``image`` in RGB, 8 bit; transparent pixels have no colour of their own, so they are put on white."""
     if image.mode == "RGB":
         return image
-    if image.has_transparency_data:
-        rgba = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
-    return image.convert("RGB")
+    from replication_bench.data import images  # which itself needs this module
+
+    return images.flattened(image)
 
 
 def check_comparable(left: ImageProtocol, right: ImageProtocol, force: bool = False) -> str | None:

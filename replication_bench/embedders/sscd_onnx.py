@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 import numpy as np
 from PIL import Image
 
+from replication_bench.data.images import file_sha256
 from replication_bench.embedders.presets import SSCD, Settings, choose
 from replication_bench.embedders.protocol import ImageProtocol, Vectors
-from replication_bench.embedders.weights import file_sha256
 from replication_bench.errors import ConfigError, WeightsError
 
 if TYPE_CHECKING:

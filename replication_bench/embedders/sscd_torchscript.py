@@ -8,11 +8,12 @@ from typing import Any, ClassVar, cast
 import torch
 from torch import Tensor
 
+from replication_bench.data.images import file_sha256
 from replication_bench.embedders.presets import SSCD
 from replication_bench.embedders.protocol import ImageProtocol
 from replication_bench.embedders.sscd_onnx import INSTALL_HINT
 from replication_bench.embedders.torch_embedder import BATCH, TorchEmbedder, module_device
-from replication_bench.embedders.weights import download, file_sha256, find_file, not_weights, weights_folder
+from replication_bench.embedders.weights import download, find_file, not_weights, weights_folder
 from replication_bench.errors import ConfigError, WeightsError
 
 PRESETS = SSCD
@@ -53,8 +54,8 @@ def choose_file(path: str, weights: str, preset: str, fetch: bool = False) -> Pa
         raise ConfigError("no such SSCD weights", where="weights", got=weights, want=", ".join(FILES))
     key = weights or DEFAULT.get(preset, "disc_mixup")
     if fetch and not path:
-        return download(f"{DOWNLOAD}/sscd_{key}.torchscript.pt", f"SSCD {key}", INSTALL_HINT)
-    return find_file(path, (f"sscd_{key}.torchscript.pt",), f"SSCD {key}", INSTALL_HINT)
+        return download(f"{DOWNLOAD}/sscd_{key}.torchscript.pt", "SSCD", INSTALL_HINT)
+    return find_file(path, (f"sscd_{key}.torchscript.pt",), "SSCD", INSTALL_HINT)
 
 
 class SscdTorchScript(TorchEmbedder):

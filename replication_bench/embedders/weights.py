@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import pickle
 from pathlib import Path
@@ -28,13 +27,9 @@ def find_file(path: str, names: tuple[str, ...], what: str, hint: str) -> Path:
     for candidate in [Path(path)] if path else [weights_folder() / name for name in names]:
         if candidate.is_file():
             return candidate
-    raise WeightsError(f"the {what} weights are missing", where=path or weights_folder(), hint=hint)
-
-
-def file_sha256(path: Path) -> str:
-    """SHA-256 of a file's bytes."""
-    with path.open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
+    raise WeightsError(
+        f"the {what} weights are missing", where=path or weights_folder() / names[0], hint=hint
+    )
 
 
 def read_state(path: Path, what: str, hint: str) -> dict[str, Any]:

@@ -95,6 +95,9 @@ def inception_file(checkpoints: Path) -> str:
     for tensor in state.values():
         if tensor.ndim == 4:
             tensor.normal_(std=math.sqrt(2 / tensor[0].numel()))
+    for name, tensor in state.items():
+        if name.endswith("bn.bias"):
+            tensor.normal_(std=0.1)  # else a black image is a vector of zeros
     path = checkpoints / "pt_inception-2015-12-05-6726825d.pth"
     torch.save(state, path)
     return str(path)

@@ -83,7 +83,10 @@ def test_official_weights_are_found_by_the_name_of_the_protocol(
         "sscd-128": 512, "sscd-official-288": 512, "sscd-official-320": 512, "membench-288": 1024, "dcr": 1024,
     }  # fmt: skip
     assert SscdTorchScript.weights_found() == "sscd_disc_large.torchscript.pt, sscd_disc_mixup.torchscript.pt"
-    with pytest.raises(WeightsError, match=r"SSCD imagenet_mixup weights are missing.*pip install"):
+    with pytest.raises(
+        WeightsError,
+        match=r"missing; in .*sscd_imagenet_mixup\.torchscript\.pt.*pip install",
+    ):
         SscdTorchScript(weights="imagenet_mixup")
     with pytest.raises(ConfigError, match="disc_large"):
         SscdTorchScript(weights="large")
