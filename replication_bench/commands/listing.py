@@ -15,6 +15,7 @@ from replication_bench import plugins
 from replication_bench.errors import PluginError
 
 Row = dict[str, Any]
+EMBEDDER_COLUMNS = ("name", "protocols", "weights", "about")  # all there is room for; --json has the rest
 
 
 def plugin_row(plugin: plugins.Plugin) -> Row:
@@ -53,6 +54,8 @@ def show(kind: str, as_json: bool) -> None:
     if as_json:
         sys.stdout.write(json.dumps(rows, indent=1, default=str) + "\n")
         return
+    if kind == "embedders":
+        rows = [{key: row.get(key, "") for key in EMBEDDER_COLUMNS} for row in rows]
     table = Table(*(rows[0] if rows else ("name",)), box=None, pad_edge=False)
     for row in rows:
         table.add_row(*(Text(as_text(value)) for value in row.values()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any, ClassVar, cast
 
@@ -86,7 +87,10 @@ class Dinov2(TorchEmbedder):
         self.place(device, threads, batch_size)
         model = load(path)
         label = f"{preset} {path.rstrip('/').rsplit('/', 1)[-1]}"
-        digest = weights_sha256(model)
+        shape = [
+            getattr(model.config, key) for key in ("num_attention_heads", "hidden_act", "layer_norm_eps")
+        ]
+        digest = hashlib.sha256(f"{weights_sha256(model)} {shape}".encode()).hexdigest()
         self.model = module_device(model, self.device)
         self.start(ImageProtocol(label, digest, dtype="float32", **settings))
 

@@ -5,7 +5,11 @@ Radford et al. 2021 (arXiv 2103.00020); library open_clip_torch. Preprocessing i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+import json
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, ClassVar, cast
@@ -66,9 +70,13 @@ def load(model: str, pretrained: str | None) -> tuple[Any, Any, Any]:
         WeightsError: the checkpoint is missing, does not fit the model, or cannot be downloaded.
     """
     open_clip = library()
+    quick = quick_gelu(model, pretrained)
     try:
-        network = open_clip.create_model(model, pretrained, require_pretrained=True)
-        tokenizer = open_clip.get_tokenizer(model)
+        with quiet():
+            network = open_clip.create_model(
+                model, pretrained, require_pretrained=True, force_quick_gelu=quick
+            )
+            tokenizer = open_clip.get_tokenizer(model)
     except (RuntimeError, OSError, ValueError, KeyError, AssertionError) as error:
         where = model if pretrained is None else f"{model} {pretrained}"
         first = str(error).strip().splitlines()[0][:160] if str(error).strip() else type(error).__name__
@@ -76,6 +84,27 @@ def load(model: str, pretrained: str | None) -> tuple[Any, Any, Any]:
             "the OpenCLIP weights cannot be loaded", where=where, got=first, hint=GET_HINT
         ) from error
     return network, open_clip.get_model_preprocess_cfg(network), tokenizer
+
+
+def quick_gelu(model: str, pretrained: str | None) -> bool:
+    """Whether the tag's weights need QuickGELU; open_clip only warns of another activation, and computes other vectors."""
+    return bool(pretrained and library().get_pretrained_cfg(model, pretrained).get("quick_gelu"))
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Without open_clip's own log lines: an error here is told once, by us."""
+    logging.disable(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logging.disable(logging.NOTSET)
+
+
+def digest(network: Any, model: str) -> str:
+    """Hash of the weights and of the architecture: equal weights with other heads or activations are other networks."""
+    config = json.dumps(library().get_model_config(model), sort_keys=True, default=str)
+    return hashlib.sha256((weights_sha256(network) + config).encode()).hexdigest()
 
 
 def settings_of(preprocess: dict[str, Any]) -> dict[str, Any]:
@@ -104,7 +133,8 @@ class OpenClip(TorchEmbedder):
     Args:
         model: a name of ``open_clip.list_models()`` or ``hf-hub:owner/name``.
         pretrained: a tag of ``open_clip.list_pretrained()``; downloaded by open_clip unless it is in its cache.
-        path: a local checkpoint (``.pt``, ``.safetensors``) of ``model``, or a folder with ``open_clip_config.json``.
+        path: a local checkpoint (``.pt``, ``.safetensors``) of ``model``, or a folder with ``open_clip_config.json``;
+            OpenAI's weights need a model whose name ends in ``-quickgelu``.
         preset: ``model`` is the preprocessing that the weights bring along; there is no other.
         device: None for CUDA where there is one.
         threads: torch's threads; None leaves them as they are.
@@ -131,11 +161,12 @@ class OpenClip(TorchEmbedder):
     ):
         self.settings(preset)
         self.place(device, threads, batch_size)
-        network, preprocess, self.tokenizer = load(*locate(model, pretrained, path))
-        digest = weights_sha256(network)
+        found, tag = locate(model, pretrained, path)
+        network, preprocess, self.tokenizer = load(found, tag)
+        sha256 = digest(network, found)
         self.model = module_device(network, self.device)
         self.label = self.label_of(model, pretrained, path)
-        self.start(ImageProtocol(self.label, digest, dtype="float32", **settings_of(preprocess)))
+        self.start(ImageProtocol(self.label, sha256, dtype="float32", **settings_of(preprocess)))
 
     def label_of(self, model: str, pretrained: str, path: str) -> str:
         """The protocol's name: model and weights."""

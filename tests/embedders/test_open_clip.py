@@ -59,6 +59,29 @@ def test_a_bare_checkpoint_needs_its_models_name(clip_folder: str, tmp_path: Pat
         OpenClip("ViT-S-32", path=str(bare))
 
 
+def test_a_tag_brings_its_activation_along(monkeypatch: pytest.MonkeyPatch) -> None:
+    """open_clip itself only warns: ViT-B-16 of OpenAI computed with the wrong activation looks plausible."""
+    import open_clip
+
+    asked = []
+    monkeypatch.setattr(open_clip, "create_model", lambda *args, **kwargs: asked.append(kwargs) or 1 / 0)
+    for model, tag in (("ViT-B-16", "openai"), ("ViT-B-16", "laion2b_s34b_b88k")):
+        with pytest.raises(ZeroDivisionError):
+            room.load(model, tag)
+    assert [kwargs["force_quick_gelu"] for kwargs in asked] == [True, False]
+
+
+def test_equal_weights_with_other_heads_are_another_protocol(clip_folder: str, tmp_path: Path) -> None:
+    folder = tmp_path / "tiny-clip"
+    shutil.copytree(clip_folder, folder)
+    config = json.loads((folder / "open_clip_config.json").read_text(encoding="utf-8"))
+    config["model_cfg"]["vision_cfg"]["head_width"] = 8
+    (folder / "open_clip_config.json").write_text(json.dumps(config), encoding="utf-8")
+    one, two = OpenClip(path=clip_folder), OpenClip(path=str(folder))
+    assert not np.allclose(one(pictures(1)), two(pictures(1)), atol=1e-6)
+    assert one.protocol.hash != two.protocol.hash
+
+
 def test_what_is_missing_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match=r"OpenCLIP weights are missing; in .*nowhere"):
         OpenClip(path=str(tmp_path / "nowhere"))

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -109,6 +110,14 @@ def test_unlike_protocols_are_compared_only_by_force() -> None:
     mark = check_comparable(base, other, force=True)
     assert mark
     assert all(word in mark for word in ("forced", base.hash[:12], other.hash[:12]))
+
+
+def test_a_16_bit_and_a_cmyk_image_are_what_they_look_like() -> None:
+    embed, grey = Pixels(), Image.radial_gradient("L").resize((64, 64))
+    deep = Image.fromarray(np.asarray(grey, dtype=np.uint16) * 257)
+    assert deep.mode == "I;16"
+    for other in (deep, grey.convert("RGB").convert("CMYK")):
+        assert (embed([other]) @ embed([grey]).T).item() > 0.99
 
 
 def test_gradients_move_an_image_towards_another() -> None:
