@@ -87,7 +87,7 @@ def load(model: str, pretrained: str | None) -> tuple[Any, Any, Any]:
 
 
 def quick_gelu(model: str, pretrained: str | None) -> bool:
-    """Whether the tag's weights need QuickGELU; open_clip only warns of another activation, and computes other vectors."""
+    """Whether the tag's weights need QuickGELU; with another activation open_clip only warns, and is wrong."""
     return bool(pretrained and library().get_pretrained_cfg(model, pretrained).get("quick_gelu"))
 
 

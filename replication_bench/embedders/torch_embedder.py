@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from replication_bench.embedders.presets import Settings, choose
 from replication_bench.embedders.protocol import ImageProtocol, Vectors
-from replication_bench.errors import WeightsError
+from replication_bench.errors import ConfigError, WeightsError
 
 BATCH = 16
 Array = NDArray[Any]
@@ -76,7 +76,7 @@ class TorchEmbedder(ABC):
 
     def place(self, device: str | None, threads: int | None, batch_size: int) -> None:
         """Keep where and how to compute; ``device`` None is CUDA where there is one."""
-        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self.device = choose_device(device)
         self.threads, self.batch_size = threads, max(1, batch_size)
 
     def start(self, protocol: ImageProtocol) -> None:
@@ -150,6 +150,24 @@ class TorchEmbedder(ABC):
         """See ``DifferentiableEmbedder``."""
         pixels = self.resized((images.to(self.device).float() + 1) / 2)
         return functional.normalize(self.network(self.normalised(pixels)).float(), dim=1).to(images.device)
+
+
+def choose_device(name: str | None) -> torch.device:
+    """The device called ``name``; None is CUDA where there is one.
+
+    Raises:
+        ConfigError: no such device here.
+    """
+    here = torch.cuda.is_available()
+    try:
+        device = torch.device(name or ("cuda" if here else "cpu"))
+    except RuntimeError:
+        device = None
+    if device is None or device.type not in ("cpu", "cuda", "mps") or (device.type == "cuda" and not here):
+        raise ConfigError(
+            "no such device here", where="device", got=name, want="cuda, if there is one, or cpu"
+        )
+    return device
 
 
 def unit(rows: Vectors) -> Vectors:

@@ -16,6 +16,8 @@ from replication_bench.embedders.sscd_torchscript import SscdTorchScript
 from replication_bench.errors import ConfigError, PluginError, WeightsError
 from replication_bench.resolve import construct
 
+NO_CUDA = pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+
 
 def test_a_name_a_protocol_and_options_are_read_from_one_word() -> None:
     assert parse("sscd") == ("sscd", {})
@@ -118,6 +120,12 @@ def test_a_16_bit_and_a_cmyk_image_are_what_they_look_like() -> None:
     assert deep.mode == "I;16"
     for other in (deep, grey.convert("RGB").convert("CMYK")):
         assert (embed([other]) @ embed([grey]).T).item() > 0.99
+
+
+@pytest.mark.parametrize("device", ["tpu", "meta", pytest.param("cuda", marks=NO_CUDA)])
+def test_a_device_that_is_not_here_is_one_line(device: str) -> None:
+    with pytest.raises(ConfigError, match=f"no such device here; in device; got {device}"):
+        Pixels(device=device)
 
 
 def test_gradients_move_an_image_towards_another() -> None:
