@@ -11,6 +11,7 @@ from replication_bench import machine, resolve
 from replication_bench.backbone import Backbone, to_images
 from replication_bench.config import RunConfig
 from replication_bench.data.example import Example, Examples, Splits
+from replication_bench.embedders import parse
 from replication_bench.embedders.cache import embed_cached
 from replication_bench.embedders.protocol import Embedder, Vectors
 from replication_bench.errors import DataError
@@ -27,8 +28,9 @@ class Workbench:
 
     def __init__(self, config: RunConfig, device: str | None = None):
         self.device = device or machine.choose_device()
-        options = config.measure.embedder_options
-        self.embedder: Embedder = resolve.construct("embedders", config.measure.embedder, options)
+        name, options = parse(config.measure.embedder)
+        options |= config.measure.embedder_options
+        self.embedder: Embedder = resolve.construct("embedders", name, options)
         dataset = resolve.construct("datasets", config.dataset.name, config.dataset.options)
         self.splits: Splits = dataset.load(self.embedder)
         if len(self.splits.train) < 2:

@@ -69,6 +69,25 @@ def sscd() -> str:
     return f"{protocol.name}, protocol {protocol.hash[:12]}"
 
 
+def embedder(name: str) -> Callable[[], str]:
+    """Whether the weights of an embedder are there."""
+
+    def look() -> str:
+        from replication_bench import plugins
+
+        target = plugins.load("embedders", name)
+        return target.weights_found() if hasattr(target, "weights_found") else "does not tell"
+
+    return look
+
+
+def embedder_names() -> list[str]:
+    """Every embedder but ``sscd``, which has a line of its own."""
+    from replication_bench import plugins
+
+    return [name for name in plugins.available("embedders") if name != "sscd"]
+
+
 def dataset(name: str) -> Callable[[], str]:
     """Whether an embedded dataset is there."""
 
@@ -95,6 +114,7 @@ def show(as_json: bool) -> None:
         "packages": packages,
         "search": search,
         "SSCD weights": sscd,
+        **{f"embedder {name}": embedder(name) for name in embedder_names()},
         "backbones": backbones,
         "dataset openmoji": dataset("openmoji"),
         "dataset stamps": dataset("stamps"),

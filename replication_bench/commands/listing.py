@@ -15,6 +15,7 @@ from replication_bench import plugins
 from replication_bench.errors import PluginError
 
 Row = dict[str, Any]
+EMBEDDER_COLUMNS = ("name", "protocols", "weights", "about")  # all there is room for; --json has the rest
 
 
 # what the table of methods shows; where it is from, only if that is not replbench for all
@@ -31,6 +32,8 @@ def hooks_used(target: type) -> list[str]:
 
 def columns(kind: str, rows: list[Row]) -> tuple[str, ...]:
     """The columns of a table; a broken plug-in has not all of them."""
+    if kind == "embedders":
+        return EMBEDDER_COLUMNS
     if kind != "methods":
         return tuple(dict.fromkeys(name for row in rows for name in row)) or ("name",)
     foreign = any(not row["package"].startswith("replbench ") for row in rows)
@@ -45,6 +48,9 @@ def plugin_row(plugin: plugins.Plugin) -> Row:
     except PluginError as error:
         return {**row, "about": str(error), "parameters": {}}
     about = getattr(target, "summary", None) or (inspect.getdoc(target) or "").split("\n")[0]
+    if plugin.kind == "embedders":
+        presets = ", ".join(getattr(target, "presets", {}))
+        row |= {"protocols": presets, "weights": getattr(target, "source", "")}
     if plugin.kind == "methods":
         row |= {"kind": target.kind, "paper": target.paper, "hooks": hooks_used(target)}
     parameters = {

@@ -1,5 +1,23 @@
 """Embedders: image -> unit vector, each with a named, hashed protocol."""
 
-from replication_bench.embedders.protocol import Embedder, ImageProtocol, Vectors
+from replication_bench.embedders.presets import parse
+from replication_bench.embedders.protocol import (
+    DifferentiableEmbedder,
+    Embedder,
+    FeatureEmbedder,
+    ImageProtocol,
+    ImageTextEmbedder,
+    Vectors,
+    check_comparable,
+)
 
-__all__ = ["Embedder", "ImageProtocol", "Vectors"]
+__all__ = [
+    "DifferentiableEmbedder",
+    "Embedder",
+    "FeatureEmbedder",
+    "ImageProtocol",
+    "ImageTextEmbedder",
+    "Vectors",
+    "check_comparable",
+    "parse",
+]

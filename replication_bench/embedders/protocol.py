@@ -6,11 +6,16 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+
+from replication_bench.errors import ConfigError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Vectors = NDArray[np.float32]
 
@@ -24,8 +29,9 @@ class ImageProtocol:
 
     Attributes:
         name: the protocol's published or local name.
-        weights_sha256: hash of the weights file.
-        resize: ``squash`` to ``pixels`` x ``pixels``, or ``short`` side to ``pixels`` with the aspect kept.
+        weights_sha256: hash of the weights.
+        resize: ``squash`` to ``pixels`` x ``pixels``, ``short`` side to ``pixels`` with the aspect kept, or ``none``
+            where the network resizes.
         pixels: see ``resize``.
         crop: side of the centre crop after resizing; None for no crop.
         mean: per channel, on values in [0, 1].
@@ -49,22 +55,70 @@ class ImageProtocol:
         """SHA-256 of every field; the first 12 hex digits are enough for people."""
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
 
-    def prepare(self, image: Image.Image) -> NDArray[np.uint8]:
-        """Resize and crop ``image``: uint8 [H, W, 3], RGB, not yet normalised."""
-        image = image.convert("RGB")
-        width, height = image.size
+    def size(self, width: int, height: int) -> tuple[int, int]:
+        """Width and height after resizing."""
+        if self.resize == "none":
+            return width, height
+        if self.resize == "squash":
+            return self.pixels, self.pixels
         scale = self.pixels / min(width, height)
-        size = (
-            (self.pixels, self.pixels)
-            if self.resize == "squash"
-            else (max(self.pixels, round(width * scale)), max(self.pixels, round(height * scale)))
-        )
+        return max(self.pixels, round(width * scale)), max(self.pixels, round(height * scale))
+
+    def crop_box(self, width: int, height: int) -> tuple[int, int, int, int]:
+        """Left, top, right, bottom of the centre crop of a resized image."""
+        side = self.crop
+        if side is None:
+            return 0, 0, width, height
+        left, top = (width - side) // 2, (height - side) // 2
+        return left, top, left + side, top + side
+
+    def prepare(self, image: Image.Image) -> NDArray[np.uint8]:
+        """Resize and crop ``image``: uint8 [H, W, 3], RGB, not yet normalised. Transparent parts become white."""
+        image = flattened(image)
+        size = self.size(*image.size)
         if size != image.size:
             image = image.resize(size, Image.Resampling[self.interpolation.upper()])
         if self.crop is not None:
-            left, top = (image.width - self.crop) // 2, (image.height - self.crop) // 2
-            image = image.crop((left, top, left + self.crop, top + self.crop))
+            image = image.crop(self.crop_box(*image.size))
         return np.asarray(image)
+
+
+def flattened(image: Image.Image) -> Image.Image:
+    """``image`` in RGB, 8 bit; transparent pixels have no colour of their own, so they are put on white."""
+    if image.mode == "RGB":
+        return image
+    from replication_bench.data import images  # which itself needs this module
+
+    return images.flattened(image)
+
+
+def check_comparable(left: ImageProtocol, right: ImageProtocol, force: bool = False) -> str | None:
+    """Whether vectors of the two protocols may stand beside each other.
+
+    Returns:
+        None where the hashes are equal; else, where ``force`` is set, the mark that must stand beside the numbers.
+
+    Raises:
+        ConfigError: unlike hashes without ``force``; shows both and the fields that differ.
+    """
+    if left.hash == right.hash:
+        return None
+    pairs = ((key, value, getattr(right, key)) for key, value in asdict(left).items())
+    unlike = ", ".join(f"{key} {short(a)} / {short(b)}" for key, a, b in pairs if a != b)
+    both = f"{left.name} ({left.hash[:12]}) and {right.name} ({right.hash[:12]})"
+    if force:
+        return f"forced comparison of unlike protocols: {both}"
+    raise ConfigError(
+        "vectors of unlike protocols cannot be compared",
+        got=f"{both}: {unlike}",
+        hint="Embed both sides with one protocol; a forced comparison is marked.",
+    )
+
+
+def short(value: object) -> str:
+    """A field's value for people: hashes cut to 12 digits."""
+    text = str(value)
+    return text[:12] if len(text) == 64 else text
 
 
 @runtime_checkable
@@ -83,4 +137,41 @@ class Embedder(Protocol):
 
     def __call__(self, images: Sequence[Image.Image]) -> Vectors:
         """Vectors float32 [n, dim] with norm 1, in the order of ``images``."""
+        ...
+
+
+@runtime_checkable
+class FeatureEmbedder(Embedder, Protocol):
+    """An embedder whose vectors have a meaning before they are scaled to norm 1, as Frechet distances need."""
+
+    def features(self, images: Sequence[Image.Image]) -> Vectors:
+        """Vectors float32 [n, dim] as the network gives them."""
+        ...
+
+
+@runtime_checkable
+class DifferentiableEmbedder(Embedder, Protocol):
+    """An embedder that gradients pass through; ``differentiable`` is False where they cannot."""
+
+    differentiable: bool
+
+    def encode_tensor(self, images: Tensor) -> Tensor:
+        """Images float [n, 3, H, W] in [-1, 1] to unit vectors float [n, dim], on the images' device.
+
+        Raises:
+            ConfigError: no gradients pass through this embedder.
+        """
+        ...
+
+
+@runtime_checkable
+class ImageTextEmbedder(Embedder, Protocol):
+    """An embedder with a text tower into the same space."""
+
+    def texts(self, texts: Sequence[str]) -> Vectors:
+        """Vectors float32 [n, dim] with norm 1, in the order of ``texts``; what is too long is cut."""
+        ...
+
+    def count_cut(self, texts: Sequence[str]) -> int:
+        """How many of ``texts`` are longer than the text tower reads."""
         ...

