@@ -21,6 +21,7 @@ app = typer.Typer(
 )
 # typer carries its own copy of click: its exceptions are found through the one that it exports
 CommandError: Any = typer.BadParameter.__mro__[2]
+Together = Annotated[bool, typer.Option("--together", help="Refuse results that need more than one board.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON to standard output.")]
 
 
@@ -82,6 +83,20 @@ def run(
         out,
         json,
     )
+
+
+@app.command()
+def leaderboard(
+    runs: Annotated[list[str], typer.Argument(help="Results, folders of runs, or patterns.")],
+    sort: Annotated[str, typer.Option(help="Rank by this metric or column, in its own direction.")] = "R",
+    form: Annotated[str, typer.Option("--format", help="table, md, csv, tex or json.")] = "table",
+    reference: Annotated[str, typer.Option(help="Reductions are counted from this method.")] = "none",
+    together: Together = False,
+) -> None:
+    """The table of finished runs: who copies less, how sure, at what cost."""
+    from replication_bench.commands import leaderboard as command
+
+    command.show(runs, form, reference=reference, sort=sort, together=together)
 
 
 @app.command()
