@@ -76,29 +76,41 @@ def facts(table: BoardTable) -> list[tuple[str, str]]:
 
 
 def notes(table: BoardTable) -> list[str]:
-    """What stands below a table: reasons, verdicts, controls, claims, warnings, the dataset's note."""
+    """What stands below a table: reasons by number, then everything else."""
+    return [f"[{number}] {reason}" for reason, number in table.reasons.items()] + [*remarks(table), *verdicts(table)]
+
+
+def remarks(table: BoardTable) -> list[str]:
+    """How to read the table, controls, printed numbers, warnings, and what the datasets say."""
     share = f"{100 * table.board.confidence:g} %"
-    lines = [f"[{number}] {reason}" for reason, number in table.reasons.items()]
-    lines.append(
+    lines = [
         f"Ranked by {table.column(table.sort).title}. Values are means over seeds, with {share} intervals in brackets. "
         "Signs behind a reduction: ✓ its interval lies above 0, ✗ not above 0, ? undecided."
-    )
+    ]
     lines += [f"{row.label}: control, {row.why}." for row in table.rows if row.role == "control"]
     lines += [f"{row.label}: {row.why}" for row in table.rows if row.role == "reported"]
-    lines += [
-        f"{claim.method} against {claim.reading}: the printed {100 * claim.claimed:.10g} % is {claim.verdict}."
-        for claim in table.claims
-    ]
     return list(dict.fromkeys(lines + warnings(table) + dataset_notes(table)))
 
 
-def warnings(table: BoardTable) -> list[str]:
-    """The warnings that belong beside the numbers shown."""
+def verdicts(table: BoardTable) -> list[str]:
+    """What was measured here says about each printed reduction."""
     return [
-        f"{row.label}, {column.title}: {row.values[column.key].note}."
-        for column in table.columns
-        for row in table.rows
-        if row.role != "reported" and row.values[column.key].note
+        f"{claim.method} against {claim.reading}: the printed {100 * claim.claimed:.10g} % is {claim.verdict}."
+        for claim in table.claims
+    ]
+
+
+def warnings(table: BoardTable) -> list[str]:
+    """The warnings that belong beside the numbers shown, each once, with the rows that it concerns."""
+    found: dict[tuple[str, str], list[str]] = {}
+    measured = [row for row in table.rows if row.role != "reported"]
+    for column in table.columns:
+        for row in measured:
+            if note := row.values[column.key].note:
+                found.setdefault((column.title, note), []).append(row.label)
+    return [
+        f"{title}: {note}." if len(labels) == len(measured) else f"{title} of {', '.join(labels)}: {note}."
+        for (title, note), labels in found.items()
     ]
 
 

@@ -16,7 +16,7 @@ ARROWS = {"up": "↑", "down": "↓", "zero": "→0", "reference": ""}
 WORDS = {"up": "higher is better", "down": "lower is better", "zero": "closer to 0 is better", "reference": ""}
 MISSING = "\N{EN DASH}"
 MINUS = "\N{MINUS SIGN}"
-COPYING = ("R", "r_star", "sim_mean", "sim_gt_05pc", "sim_gt_calibrated")
+COPYING = ("r_star", "sim_mean", "sim_gt_05pc", "sim_gt_calibrated")
 REDUCTIONS = ("reduction", "reduction_floor", "reduction_best")
 
 
@@ -73,25 +73,26 @@ class Column:
 
 
 def columns_of(board: Board, reference: str, sort: str) -> list[Column]:
-    """The columns of a board: copying, against the reference, quality, cost; and the one that is sorted by."""
+    """The columns of a board: R, against others, quality, more on copying, cost; and the one that is sorted by."""
     names = board.metric_names()
-    measured = [name for name in COPYING if name in names]
+    measured = [name for name in ("R", *COPYING) if name in names]
     quality = [name for name in (quality_metric(board), alignment_metric(board)) if name]
     extra = [sort] if sort in names and sort not in (*measured, *quality) else []
     return [
-        *(measured_column(board, name, "copying") for name in measured),
+        *(measured_column(board, name, "copying") for name in measured[:1]),
         Column("reduction", f"less than {reference}", "%", "up", 100, 1, "compared"),
         Column("reduction_floor", "above the floor", "%", "up", 100, 1, "compared"),
         Column("reduction_best", "less than best data-side", "%", "up", 100, 1, "compared"),
         Column("p", f"p against {reference}", "", "reference", 1, 3, "compared"),
         *(measured_column(board, name, "quality") for name in quality),
+        *(measured_column(board, name, "more on copying") for name in measured[1:]),
         *(measured_column(board, name, "sorted by") for name in extra),
         *COST,
     ]
 
 
 COST = (
-    Column("budget", "budget", "images", "down", decimals=0, group="cost"),
+    Column("budget", "budget", "images", "reference", decimals=0, group="cost"),
     Column("images", "images seen", "", "down", decimals=0, group="cost"),
     Column("parameters", "parameters", "millions", "down", 1e-6, 2, "cost"),
     Column("seconds", "training", "s", "down", decimals=1, group="cost"),
