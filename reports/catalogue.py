@@ -44,6 +44,10 @@ ABOUT: Mapping[str, str] = {
     "floor_95pc": "What real images that were never trained on score as R: an innocent generator's value.",
     "ceiling_95pc": "What the training images score after the backbone's own compression: a perfect copy's value.",
     "bg_95pc": "How similar training images are to each other, each without itself.",
+    "floor_mean": "The mean similarity of held-out real images to their nearest training images.",
+    "floor_gt_05pc": "The share of held-out real images above 0.5: how often that threshold is wrong here.",
+    "ceiling_mean": "The mean similarity of training images to themselves after the backbone's own compression.",
+    "bg_mean": "The mean similarity of a training image to its nearest other one.",
     "threshold": "The calibrated threshold: the highest quantile of held-out similarities that their number supports.",
     "kd_heldout": "Distance between generated and held-out images in the embedder's space (a kernel distance, times "
     "1000). Lower is better; it needs fewer images than a Frechet distance.",
@@ -84,8 +88,8 @@ def own_texts() -> dict[str, str]:
 
 
 def about(name: str) -> str:
-    """A plain explanation of the number called ``name``; empty where nobody wrote one."""
-    return ABOUT.get(name) or own_texts().get(name, "")
+    """A plain explanation of the number called ``name``: the metric's own, else ours; empty where there is none."""
+    return own_texts().get(name) or ABOUT.get(name, "")
 
 
 def title(name: str) -> str:

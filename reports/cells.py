@@ -10,7 +10,12 @@ from reports.leaderboard import BoardTable, Row
 from reports.values import Value
 
 MARKS = {"supported": "✓", "not supported": "✗", "undecided": "?"}
-ROLE_WORDS = {"method": "", "reference": "reference", "control": "control", "reported": "reported, not measured here"}
+ROLE_WORDS = {
+    "method": "",
+    "reference": "reference",
+    "control": "control",
+    "reported": "reported, not measured here",
+}
 
 
 class Cell(NamedTuple):
@@ -77,7 +82,10 @@ def facts(table: BoardTable) -> list[tuple[str, str]]:
 
 def notes(table: BoardTable) -> list[str]:
     """What stands below a table: reasons by number, then everything else."""
-    return [f"[{number}] {reason}" for reason, number in table.reasons.items()] + [*remarks(table), *verdicts(table)]
+    return [f"[{number}] {reason}" for reason, number in table.reasons.items()] + [
+        *remarks(table),
+        *verdicts(table),
+    ]
 
 
 def remarks(table: BoardTable) -> list[str]:

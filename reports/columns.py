@@ -13,7 +13,12 @@ from reports.pareto import alignment_metric, quality_metric
 from reports.values import Value
 
 ARROWS = {"up": "↑", "down": "↓", "zero": "→0", "reference": ""}
-WORDS = {"up": "higher is better", "down": "lower is better", "zero": "closer to 0 is better", "reference": ""}
+WORDS = {
+    "up": "higher is better",
+    "down": "lower is better",
+    "zero": "closer to 0 is better",
+    "reference": "",
+}
 MISSING = "\N{EN DASH}"
 MINUS = "\N{MINUS SIGN}"
 COPYING = ("r_star", "sim_mean", "sim_gt_05pc", "sim_gt_calibrated")
@@ -104,7 +109,9 @@ def all_columns(board: Board, reference: str, sort: str) -> list[Column]:
     """The columns of a board, then every other measurement."""
     shown = columns_of(board, reference, sort)
     keys = {column.key for column in shown}
-    return shown + [measured_column(board, name, "other") for name in board.metric_names() if name not in keys]
+    return shown + [
+        measured_column(board, name, "other") for name in board.metric_names() if name not in keys
+    ]
 
 
 def measured_column(board: Board, name: str, group: str) -> Column:

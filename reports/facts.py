@@ -8,7 +8,15 @@ from typing import Any
 from replication_bench.results import Cost, MethodRecord, Result
 
 AUDIT = "audit"
-DROPPED = ("seed", "dataset", "backbone", "device", "measure.bootstrap", "measure.pairs", "measure.embedder_options")
+DROPPED = (
+    "seed",
+    "dataset",
+    "backbone",
+    "device",
+    "measure.bootstrap",
+    "measure.pairs",
+    "measure.embedder_options",
+)
 DROPPED_OF_TRAINING = ("train.budget", "train.budgets", "train.checkpoint_images", "train.precision")
 
 

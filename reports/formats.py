@@ -35,9 +35,18 @@ LATEX = {
     "✓": r"$\checkmark$",
     "✗": r"$\times$",
     "·": r"$\cdot$",
-    "×": r"$\times$",
 }
-MARKDOWN = {"\\": r"\\", "|": r"\|", "<": "&lt;", ">": "&gt;", "*": r"\*", "_": r"\_", "`": r"\`", "[": r"\[", "]": r"\]"}
+MARKDOWN = {
+    "\\": r"\\",
+    "|": r"\|",
+    "<": "&lt;",
+    ">": "&gt;",
+    "*": r"\*",
+    "_": r"\_",
+    "`": r"\`",
+    "[": r"\[",
+    "]": r"\]",
+}
 
 
 def one_line(text: str) -> str:
@@ -118,19 +127,25 @@ def latex_board(table: BoardTable) -> str:
         found = [latex_cell(cell) for cell in cells(table, row, columns)]
         lines.append(latex_line([rank_text(row), label, seeds_text(row), *found], plain=False))
     lines += [r"\hline", r"\end{tabular}}", r"\begin{flushleft}\footnotesize"]
-    lines += [in_latex(note) + r"\\" for note in notes(table)]
+    lines += [
+        in_latex(note) + r"\par" for note in notes(table)
+    ]  # a line break before '[' would take it for a length
     return "\n".join([*lines, r"\end{flushleft}", r"\end{table}"])
 
 
 def latex_line(parts: Sequence[str], plain: bool = True) -> str:
     """Cells between ampersands."""
-    return " & ".join(in_latex(part) if plain else part.replace("\N{EN DASH}", "--") for part in parts) + r" \\"
+    return (
+        " & ".join(in_latex(part) if plain else part.replace("\N{EN DASH}", "--") for part in parts) + r" \\"
+    )
 
 
 def latex_cell(cell: Cell) -> str:
     """A number with its interval, its verdict and its footnote."""
     footnote = rf"\textsuperscript{{{cell.footnote}}}" if cell.footnote else ""
-    return " ".join(filter(None, (in_latex(cell.text) + footnote, in_latex(cell.interval), in_latex(cell.mark))))
+    return " ".join(
+        filter(None, (in_latex(cell.text) + footnote, in_latex(cell.interval), in_latex(cell.mark)))
+    )
 
 
 def records(tables: Sequence[BoardTable]) -> list[dict[str, Any]]:
@@ -168,7 +183,14 @@ def as_json(tables: Sequence[BoardTable]) -> str:
 def json_board(table: BoardTable) -> dict[str, Any]:
     """One board."""
     columns = [
-        {"key": c.key, "title": c.title, "unit": c.unit, "better": c.better, "scale": c.scale, "about": about(c.key)}
+        {
+            "key": c.key,
+            "title": c.title,
+            "unit": c.unit,
+            "better": c.better,
+            "scale": c.scale,
+            "about": about(c.key),
+        }
         for c in table.all_columns
     ]
     claims = [claim.__dict__ | {"measured": plain(claim.measured)} for claim in table.claims]
@@ -205,7 +227,11 @@ def csv_row(found: Mapping[str, Any]) -> dict[str, Any]:
     for key, value in found["values"].items():
         line |= {key: value["value"], f"{key}_low": value.get("low"), f"{key}_high": value.get("high")}
     line |= {f"{key}_verdict": word for key, word in found["verdicts"].items()}
-    reasons = {key: v["reason"] for key, v in found["values"].items() if "reason" in v and found["role"] != "reported"}
+    reasons = {
+        key: v["reason"]
+        for key, v in found["values"].items()
+        if "reason" in v and found["role"] != "reported"
+    }
     return line | {"missing": safe("; ".join(f"{key}: {reason}" for key, reason in reasons.items()))}
 
 

@@ -50,7 +50,7 @@ class Source:
     @cached_property
     def by_id(self) -> dict[str, Match]:
         """The rows of ``top1`` by generated id."""
-        return {match.generated: match for match in self.top1.itertuples(index=False)}
+        return {str(match.generated): match for match in self.top1.itertuples(index=False)}
 
     @cached_property
     def nearest(self) -> dict[str, list[Match]]:
@@ -93,13 +93,13 @@ def select(sources: Sequence[Source], limit: int) -> list[Pair]:
     total = sum(len(source.top1) for source in sources)
     share = total if total <= limit else max(1, limit // max(1, len(sources)))
     chosen = {
-        (source.index, source.seed, match.generated): (source, match)
+        (source.index, source.seed, str(match.generated)): (source, match)
         for source in sources
         for match in source.top1.nlargest(share, "similarity").itertuples(index=False)
     }
     for source, match in list(chosen.values()):
+        name = str(match.generated)
         for other in sources:
-            if other.group is source.reference and other.seed == source.seed and match.generated in other.by_id:
-                pair = (other, other.by_id[match.generated])
-                chosen.setdefault((other.index, other.seed, match.generated), pair)
+            if other.group is source.reference and other.seed == source.seed and name in other.by_id:
+                chosen.setdefault((other.index, other.seed, name), (other, other.by_id[name]))
     return sorted(chosen.values(), key=lambda pair: (-pair[1].similarity, pair[1].generated, pair[0].index))

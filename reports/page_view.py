@@ -10,8 +10,8 @@ from markupsafe import Markup
 
 from reports.cells import ROLE_WORDS, Cell, cell, facts, label_text, rank_text, remarks, seeds_text
 from reports.columns import ARROWS, WORDS, Column
-from reports.figures.all import pictures
-from reports.figures.style import NARROW, NEUTRAL, SERIES, WIDE, Picture, looks
+from reports.figures.all import Pictures
+from reports.figures.style import NEUTRAL, SERIES, Picture, looks
 from reports.leaderboard import BoardTable, Row
 from reports.summary import statements
 
@@ -20,9 +20,8 @@ TAGS = {"control": "control", "reference": "reference", "reported": "reported", 
 LONGEST_REASON = 46
 
 
-def board_view(table: BoardTable) -> dict[str, Any]:
-    """One board."""
-    drawn = pictures(table)
+def board_view(table: BoardTable, drawn: Pictures) -> dict[str, Any]:
+    """One board with its pictures."""
     tints = tints_of(table)
     return {
         "id": table.board.id,
@@ -111,11 +110,9 @@ def range_view(table: BoardTable, row: Row, tint: str) -> Markup | str:
     ends = [row.values[name].value for name in ("floor_95pc", "ceiling_95pc") if name in row.values]
     if value.value is None or len(ends) < 2 or ends[0] is None or ends[1] is None or ends[1] <= ends[0]:
         return ""
-    low, high = ends
-    at, first, last = (
-        100 * min(max(((value.value if end is None else end) - low) / (high - low), 0), 1)
-        for end in (value.value, value.low, value.high)
-    )
+    low, high = ends[0], ends[1]
+    shown = [value.value, *(value.value if end is None else end for end in (value.low, value.high))]
+    at, first, last = (100 * min(max((end - low) / (high - low), 0), 1) for end in shown)
     return Markup(
         '<svg class="range {}" viewBox="0 0 100 12" preserveAspectRatio="none" role="img" aria-label="{}">'
         '<path class="track" d="M0 6H100"/><path class="end" d="M0 1V11M100 1V11"/>'
@@ -154,8 +151,8 @@ def picture_view(picture: Picture, prefix: str) -> dict[str, Any]:
         "title": picture.title,
         "caption": picture.caption,
         "alt": picture.alt,
-        "wide": Markup(picture.inline(f"w{prefix}", WIDE)),
-        "narrow": Markup(picture.inline(f"n{prefix}", NARROW)),
+        "wide": Markup(picture.inline(f"w{prefix}")),
+        "narrow": Markup(picture.inline(f"n{prefix}", narrow=True)),
     }
 
 
@@ -167,5 +164,3 @@ def glossary(tables: Sequence[BoardTable]) -> list[dict[str, str]]:
         for column in columns.values()
         if column.about
     ]
-
-

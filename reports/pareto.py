@@ -49,6 +49,10 @@ def fronts(board: Board) -> dict[str, list[str]]:
         better = next(m.better for g in board.groups for r in g.results if (m := r.measurement(name)))
         pairs = {group.label: (group.value("R").value, group.value(name).value) for group in board.groups}
         found[name] = front(
-            {k: (cost(r, "down"), cost(q, better)) for k, (r, q) in pairs.items() if r is not None and q is not None}
+            {
+                k: (cost(r, "down"), cost(q, better))
+                for k, (r, q) in pairs.items()
+                if r is not None and q is not None
+            }
         )
     return found

@@ -8,8 +8,8 @@ from typing import Literal
 from replication_bench.metrics.replication import reduction, reduction_floor
 from replication_bench.statistics import percentile_interval
 from reports.boards import Board, Group
-from reports.significance import Draws, p_value, paired, resampled_r
 from reports.sides import side_of
+from reports.significance import Draws, p_value, paired, resampled_r
 from reports.values import NOT_MEASURED, Value, missing, of_measurement, over_seeds
 
 LEAST_KEPT = 0.95  # share of the draws in which the reference exceeds the floor
@@ -73,7 +73,11 @@ def compare(group: Group, other: Group | None, absent: str, confidence: float) -
     seeds = sorted(set(group.seeds) & set(other.seeds))
     if not seeds:
         return no_comparison(f"no seed in common with {other.label}")
-    r, base, floor = mean_of(group, "R", seeds), mean_of(other, "R", seeds), mean_of(group, "floor_95pc", seeds)
+    r, base, floor = (
+        mean_of(group, "R", seeds),
+        mean_of(other, "R", seeds),
+        mean_of(group, "floor_95pc", seeds),
+    )
     if isinstance(r, str) or isinstance(base, str):
         return no_comparison(f"R is missing: {r if isinstance(r, str) else base}")
     pairs = [paired(group.top1[s], other.top1[s]) for s in seeds if s in group.top1 and s in other.top1]

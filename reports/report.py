@@ -19,8 +19,7 @@ from replication_bench.store import check_writable, write_atomic
 from reports.boards import make_boards, unlike
 from reports.collect import Collection, Run, collect
 from reports.facts import method_of, name_of
-from reports.figures.all import pictures
-from reports.figures.style import Picture
+from reports.figures.all import Pictures, pictures
 from reports.formats import FORMATS
 from reports.gallery import Gallery
 from reports.leaderboard import BoardTable
@@ -87,15 +86,19 @@ class Report:
         watch("reading results")
         found = collect(paths)
         tables = [
-            BoardTable(board, chosen.reference, chosen.sort) for board in make_boards(found.runs, chosen.together)
+            BoardTable(board, chosen.reference, chosen.sort)
+            for board in make_boards(found.runs, chosen.together)
         ]
         check_writable(out)
         watch("comparing runs")
         written = [write_text(out / f"leaderboard.{form}", make(tables)) for form, make in FORMATS.items()]
         watch("drawing pictures")
-        written += [path for table in tables for path in write_pictures(table, out / "figures", len(tables) > 1)]
+        drawn = [pictures(table) for table in tables]
+        several = len(tables) > 1
+        for table, of_board in zip(tables, drawn, strict=True):
+            written += write_pictures(of_board, out / "figures", f"{table.board.id}-" if several else "")
         watch("building the gallery")
-        page = write_text(out / "report.html", render(found, tables, chosen))
+        page = write_text(out / "report.html", render(found, tables, drawn, chosen))
         return [page, *written]
 
 
@@ -105,23 +108,21 @@ def write_text(path: Path, text: str) -> Path:
     return path
 
 
-def write_pictures(table: BoardTable, folder: Path, several: bool) -> list[Path]:
-    """Every picture of a board as PNG and SVG; the board is part of the name where there are several."""
-    prefix = f"{table.board.id}-" if several else ""
-    drawn = pictures(table).drawn
-    return [
-        write_picture(folder / f"{prefix}{picture.name}.{form}", picture) for picture in drawn for form in ("png", "svg")
-    ]
+def write_pictures(drawn: Pictures, folder: Path, prefix: str) -> list[Path]:
+    """Every picture of a board as PNG and SVG."""
+    files = {
+        folder / f"{prefix}{picture.name}.{form}": content
+        for picture in drawn.drawn
+        for form, content in picture.files.items()
+    }
+    for path, content in files.items():
+        write_atomic(path, lambda temporary, content=content: temporary.write_bytes(content))  # type: ignore[misc]
+    return list(files)
 
 
-def write_picture(path: Path, picture: Picture) -> Path:
-    """Write a picture in the format of its suffix."""
-    content = picture.bytes(path.suffix[1:])
-    write_atomic(path, lambda temporary: temporary.write_bytes(content))
-    return path
-
-
-def render(found: Collection, tables: Sequence[BoardTable], options: Options) -> str:
+def render(
+    found: Collection, tables: Sequence[BoardTable], drawn: Sequence[Pictures], options: Options
+) -> str:
     """The page."""
     scripts = [read_asset(name) for name in SCRIPTS]
     gallery = Gallery(tables, options.privacy, limit=options.gallery, side=options.thumbnail, budget=BUDGET)
@@ -134,7 +135,7 @@ def render(found: Collection, tables: Sequence[BoardTable], options: Options) ->
         scripts=[Markup(script) for script in scripts],
         script_hashes=Markup(" ".join(map(script_hash, scripts))),
         privacy=options.privacy,
-        boards=[board_view(table) for table in tables],
+        boards=[board_view(*pair) for pair in zip(tables, drawn, strict=True)],
         boards_differ=difference(tables),
         collection_notes=unfinished(found),
         gallery=data,
@@ -167,7 +168,12 @@ def script_hash(script: str) -> str:
 def as_script_json(data: Any) -> str:
     """JSON that cannot end the element that it stands in."""
     text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026").replace("\u2028", "\\u2028")
+    return (
+        text.replace("<", "\\u003c")
+        .replace(">", "\\u003e")
+        .replace("&", "\\u0026")
+        .replace("\u2028", "\\u2028")
+    )
 
 
 def with_tints(data: dict[str, Any], tables: Sequence[BoardTable]) -> dict[str, Any]:
@@ -212,7 +218,9 @@ def run_view(run: Run) -> dict[str, Any]:
         "id": result.id,
         "method": name_of(result),
         "seed": result.seed,
-        "version": f"{method.distribution} {method.version}" if method else result.packages.get("replbench", ""),
+        "version": f"{method.distribution} {method.version}"
+        if method
+        else result.packages.get("replbench", ""),
         "commit": (result.commit or "")[:12],
         "device": result.device,
         "created": result.created,

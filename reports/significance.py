@@ -52,7 +52,10 @@ def holm(values: dict[str, float]) -> dict[str, float]:
 
 def resampled_r(pairs: Sequence[Pair], resamples: int = RESAMPLES, seed: int = 0) -> Draws:
     """R of the method and of the reference, mean over seeds, in each bootstrap draw of pairs: float [resamples]."""
-    parts = [resampled_percentiles(pair, resamples, np.random.default_rng([seed, i])) for i, pair in enumerate(pairs)]
+    parts = [
+        resampled_percentiles(pair, resamples, np.random.default_rng([seed, i]))
+        for i, pair in enumerate(pairs)
+    ]
     return np.mean([a for a, _ in parts], axis=0), np.mean([b for _, b in parts], axis=0)
 
 

@@ -45,7 +45,9 @@ class TrainingImages:
         from replication_bench import resolve
 
         try:
-            splits: Splits = resolve.construct("datasets", result.dataset.name, result.dataset.options).load(None)
+            splits: Splits = resolve.construct("datasets", result.dataset.name, result.dataset.options).load(
+                None
+            )
         except (ReplbenchError, OSError, ImportError) as error:
             self.problems[f"The training images of {result.dataset.name} cannot be shown: {error}"] = None
             return {}

@@ -143,7 +143,9 @@ def write_tiles(folder: Path, count: int = 160, repeated: int = 8, copies: int =
     folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(seed + 1)
     drawn = tiles(count, seed)
-    drawn += [(near_duplicate(image, rng), caption) for image, caption in drawn[:repeated] for _ in range(copies)]
+    drawn += [
+        (near_duplicate(image, rng), caption) for image, caption in drawn[:repeated] for _ in range(copies)
+    ]
     for index, (image, caption) in enumerate(drawn):
         image.save(folder / f"{index:03d}.png")
         (folder / f"{index:03d}.txt").write_text(caption + "\n", encoding="utf-8")

@@ -14,7 +14,11 @@ from reports.figures.style import NEUTRAL, QUIET, SERIES, Picture, only_grid
 from reports.leaderboard import BoardTable
 from reports.values import Value
 
-NAMES = {"skips": "transformed skips", "block": "kind of transfer block", "tau": "tau, first timestep of the tail"}
+NAMES = {
+    "skips": "transformed skips",
+    "block": "kind of transfer block",
+    "tau": "tau, first timestep of the tail",
+}
 
 
 class Ablation(NamedTuple):

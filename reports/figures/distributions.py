@@ -145,7 +145,9 @@ def draw_ridge(axes: Axes, ridge: Ridge, base: int, extent: tuple[float, float],
         axes.plot(grid, base + height, color=ridge.colour, linewidth=1.4)
     axes.axhline(base, color=LINE, linewidth=0.8)
     if ridge.mean is not None and ridge.top is not None:
-        axes.plot([ridge.mean, ridge.top], [base, base], color=ridge.colour, linewidth=3, solid_capstyle="round")
+        axes.plot(
+            [ridge.mean, ridge.top], [base, base], color=ridge.colour, linewidth=3, solid_capstyle="round"
+        )
         axes.plot(ridge.top, base, "o", color=ridge.colour, markersize=5)
     axes.annotate(
         ridge.label.partition(":")[0] if narrow else ridge.label,
@@ -171,10 +173,13 @@ def density(rows: Rows, grid: Rows) -> Rows:
 
 def extent(ridges: list[Ridge]) -> tuple[float, float]:
     """The range of all similarities, with room for labels on the left."""
-    ends = [end for r in ridges if r.rows is not None and len(r.rows) for end in np.percentile(r.rows, [0.5, 99.9])]
+    ends = [
+        end
+        for r in ridges
+        if r.rows is not None and len(r.rows)
+        for end in np.percentile(r.rows, [0.5, 99.9])
+    ]
     ends += [end for r in ridges for end in (r.mean, r.top) if end is not None]
     low, high = (min(ends), max(ends)) if ends else (0.0, 1.0)
     room = max(high - low, 0.1)
     return max(low - 0.28 * room, -1.0), min(high + 0.06 * room, 1.02)
-
-

@@ -47,7 +47,7 @@ def picture(table: BoardTable) -> Picture | None:
         "Repeated training images against copying",
         "Each point is a training image. Right: another training image is very like it. Up: a generated image comes "
         "close to it. Lines are means over equally large parts.",
-        f"Similarity of each training image to its nearest other one, and to the closest generation. {'; '.join(told)}.",
+        f"Similarity of training images to their nearest other one, and to the closest generation. {'; '.join(told)}.",
         3.6,
         partial(draw, curves=curves),
     )
@@ -79,7 +79,13 @@ def draw(figure: Figure, curves: list[Curve]) -> None:
     for curve in curves:
         if few:
             axes.plot(
-                curve.repeated, curve.copied, curve.marker, color=curve.colour, alpha=0.3, markersize=3, linewidth=0
+                curve.repeated,
+                curve.copied,
+                curve.marker,
+                color=curve.colour,
+                alpha=0.3,
+                markersize=3,
+                linewidth=0,
             )
         parts = np.array_split(np.argsort(curve.repeated, kind="stable"), min(BINS, len(curve.repeated) // 4))
         xs = [float(curve.repeated[part].mean()) for part in parts]

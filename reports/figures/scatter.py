@@ -44,8 +44,8 @@ def tradeoff(table: BoardTable, name: str, labels: list[str]) -> Picture:
     return Picture(
         f"replication-{name}",
         f"Copying against {y.title}",
-        f"Left is less copying; {y.title}: {WORDS[y.better]}. Bars are intervals. The line joins the Pareto front: rows "
-        "that no other row beats in both.",
+        f"Left is less copying; {y.title}: {WORDS[y.better]}. Bars are intervals. The line joins the Pareto "
+        "front: rows that no other row beats in both.",
         f"R and {y.title} of each row. {told(points, table.column('R'), y)}. On the front: {', '.join(labels)}.",
         HEIGHT,
         partial(draw, points=points, x=table.column("R"), y=y, scale=y.scale, front=True),
@@ -101,7 +101,11 @@ def draw(
     axes = figure.add_subplot()
     for point in points:
         draw_point(axes, point, x.scale, scale)
-    lines = [[p.label for p in sorted(points, key=lambda p: p.x.value or 0) if p.on_front]] if front else joined or []
+    lines = (
+        [[p.label for p in sorted(points, key=lambda p: p.x.value or 0) if p.on_front]]
+        if front
+        else joined or []
+    )
     by_label = {point.label: point for point in points}
     for labels in lines:
         ends = [by_label[label] for label in labels if label in by_label]
@@ -117,9 +121,7 @@ def draw(
     axes.set(xlabel=x.header, ylabel=y.header)
     for label in (axes.xaxis.label, axes.yaxis.label):
         label.set_color(QUIET)
-    name_points(
-        axes, [((p.x.value or 0) * x.scale, (p.y.value or 0) * scale, p.label) for p in points]
-    )
+    name_points(axes, [((p.x.value or 0) * x.scale, (p.y.value or 0) * scale, p.label) for p in points])
 
 
 def draw_point(axes: Axes, point: Point, scale_x: float, scale_y: float) -> None:
@@ -128,5 +130,7 @@ def draw_point(axes: Axes, point: Point, scale_x: float, scale_y: float) -> None
     for value, scale, plot in ((point.x, scale_x, axes.hlines), (point.y, scale_y, axes.vlines)):
         if value.low is not None and value.high is not None:
             at = y if plot == axes.hlines else x
-            plot(at, value.low * scale, value.high * scale, color=point.look.colour, linewidth=1.2, alpha=0.55)
+            plot(
+                at, value.low * scale, value.high * scale, color=point.look.colour, linewidth=1.2, alpha=0.55
+            )
     axes.plot(x, y, point.look.marker, color=point.look.colour, markersize=7, gid=f"point-{point.label}")

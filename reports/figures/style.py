@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from matplotlib import rc_context
@@ -26,7 +27,7 @@ VARIABLES = {INK: "var(--ink)", QUIET: "var(--quiet)", LINE: "var(--line)", NEUT
     colour: f"var(--s{index})" for index, colour in enumerate(SERIES)
 }
 WIDE, NARROW = 7.4, 3.7  # inches; a phone shows the narrow one
-SETTINGS: Mapping[str, Any] = {
+SETTINGS: Any = {
     "font.size": 9,
     "font.family": "DejaVu Sans",
     "text.color": INK,
@@ -75,26 +76,28 @@ class Picture:
     height: float
     draw: Callable[[Figure], None]
 
-    def figure(self, width: float = WIDE) -> Figure:
-        """The drawn figure."""
-        figure = Figure(figsize=(width, self.height), layout="constrained")
-        self.draw(figure)
-        return figure
-
-    def bytes(self, form: str, width: float = WIDE) -> bytes:
-        """As ``png`` or ``svg``; equal numbers give equal bytes."""
-        file = io.BytesIO()
+    def render(self, width: float, *forms: str) -> dict[str, bytes]:
+        """As ``png`` or ``svg``, drawn once; equal numbers give equal bytes."""
+        found = {}
         with rc_context({**SETTINGS, "svg.hashsalt": self.name}):
-            metadata = {"Date": None} if form == "svg" else {"Software": None}
-            self.figure(width).savefig(file, format=form, dpi=DPI, metadata=metadata, facecolor="white")
-        return file.getvalue()
+            figure = Figure(figsize=(width, self.height), layout="constrained")
+            self.draw(figure)
+            for form in forms:
+                file = io.BytesIO()
+                metadata = {"Date": None} if form == "svg" else {"Software": None}
+                figure.savefig(file, format=form, dpi=DPI, metadata=metadata, facecolor="white")
+                found[form] = file.getvalue()
+        return found
 
-    def inline(self, prefix: str, width: float) -> str:
+    @cached_property
+    def files(self) -> dict[str, bytes]:
+        """The wide picture in both formats."""
+        return self.render(WIDE, "png", "svg")
+
+    def inline(self, prefix: str, narrow: bool = False) -> str:
         """An ``<svg>`` for the page: its colours, its font, and ids that no other picture has."""
-        file = io.StringIO()
-        with rc_context({**SETTINGS, "svg.hashsalt": prefix}):
-            self.figure(width).savefig(file, format="svg", transparent=True, metadata={"Date": None})
-        return for_page(file.getvalue(), prefix)
+        svg = self.render(NARROW, "svg")["svg"] if narrow else self.files["svg"]
+        return for_page(svg.decode(), prefix)
 
 
 def for_page(svg: str, prefix: str) -> str:
@@ -107,6 +110,7 @@ def for_page(svg: str, prefix: str) -> str:
     svg = re.sub(r"url\(#", f"url(#{prefix}-", svg)
     svg = re.sub(r'href="#', f'href="#{prefix}-', svg)
     svg = re.sub(r"'DejaVu Sans'[^;\"]*", "inherit", svg)
+    svg = svg.replace("fill: #ffffff", "fill: none", 1)  # the paper is the page's own
     for colour, variable in VARIABLES.items():
         svg = svg.replace(colour, variable)
     return svg
@@ -128,7 +132,9 @@ def looks(table: BoardTable) -> dict[str, Look]:
             found[group.label] = Look(NEUTRAL, "o")
         else:
             index = sum(look.colour != NEUTRAL for look in found.values())
-            found[group.label] = Look(SERIES[index % len(SERIES)], MARKERS[index // len(SERIES) % len(MARKERS)])
+            found[group.label] = Look(
+                SERIES[index % len(SERIES)], MARKERS[index // len(SERIES) % len(MARKERS)]
+            )
     return found
 
 
