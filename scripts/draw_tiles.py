@@ -1,6 +1,6 @@
 """Draw a captioned set of tiles that belong to nobody: the pictures of the published report.
 
-    scripts/draw_tiles.py FOLDER [COUNT]
+    scripts/draw_tiles.py FOLDER [COUNT [REPEATED]]
 
 Every tile is a motif in one colour on another; the last ones are near-duplicates of the first ones.
 """
@@ -152,4 +152,4 @@ def write_tiles(folder: Path, count: int = 160, repeated: int = 8, copies: int =
 
 
 if __name__ == "__main__":
-    write_tiles(Path(sys.argv[1]), *map(int, sys.argv[2:3]))
+    write_tiles(Path(sys.argv[1]), *map(int, sys.argv[2:4]))

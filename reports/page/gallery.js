@@ -211,9 +211,9 @@
     $("next").disabled = current === shown.length - 1;
     $("place").textContent = `${(current + 1).toLocaleString("en")} of ${shown.length.toLocaleString("en")}`;
   };
-  let paired = true;
+  let paired = true, opened = 0;
   const open = (index) => {
-    current = index;
+    current = opened = index;
     fill();
     if (!dialog.open) dialog.showModal();
   };
@@ -237,7 +237,7 @@
   dialog.addEventListener("click", (event) => {
     if (event.target === dialog) dialog.close();
   });
-  dialog.addEventListener("close", () => focus(current));
+  dialog.addEventListener("close", () => focus(opened)); // the browser itself goes back to the card it came from
   dialog.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const act = { ArrowRight: () => step(1), ArrowLeft: () => step(-1), d: toggleDifference, p: togglePaired }[event.key];
@@ -262,7 +262,7 @@
   };
   addEventListener("scroll", later(draw), { passive: true });
   addEventListener("resize", later(lay));
-  $("filters").addEventListener("input", filter);
+  for (const kind of ["input", "change"]) $("filters").addEventListener(kind, filter);
   $("filters").addEventListener("submit", (event) => event.preventDefault());
   $("filters").addEventListener("reset", () => setTimeout(filter));
   filter();

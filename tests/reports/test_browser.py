@@ -150,6 +150,7 @@ def test_a_header_sorts_and_explains(browser: Any) -> None:
     assert button
     header = browser.find_elements("css selector", "table.board .sort")
     wanted = next(h for h in header if h.text.startswith("less than none"))
+    browser.execute_script("scrollTo({top: 0, behavior: 'instant'})")
     wanted.click()
     values = browser.find_elements("css selector", "td[data-key=reduction][data-value]")
     numbers = [float(cell.get_attribute("data-value")) for cell in values]
