@@ -62,6 +62,9 @@ def run(
         typer.Option("--set", help="key=value into the configuration, as methods.loyal.tau=300."),
     ] = None,
     out: Annotated[Path, typer.Option(help="Where runs are written.")] = Path("runs"),
+    track: Annotated[
+        str, typer.Option(help="Send losses, metrics and samples to none, tensorboard, wandb or mlflow.")
+    ] = "none",
     json: Json = False,
 ) -> None:
     """Train, sample and measure methods; the reference 'none' runs too. To resume, run the same command."""
@@ -82,6 +85,7 @@ def run(
         ),
         out,
         json,
+        track,
     )
 
 
@@ -131,6 +135,18 @@ def report(
         title=title,
         together=together,
     )
+
+
+@app.command()
+def watch(
+    run: Annotated[Path, typer.Argument(help="The folder of a run, or a folder of runs.")] = Path("runs"),
+    once: Annotated[bool, typer.Option("--once", help="Show it once and stop.")] = False,
+    interval: Annotated[float, typer.Option(min=0.1, help="Seconds between two looks.")] = 1.0,
+) -> None:
+    """Progress, losses and samples of a run while it works."""
+    from replication_bench.commands import watch as command
+
+    command.watch(run, once, interval)
 
 
 @app.command()
