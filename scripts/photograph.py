@@ -5,6 +5,7 @@ scripts/photograph.py PAGE FOLDER
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 import sys
@@ -41,10 +42,9 @@ def look(browser: Any, width: int, height: int, theme: str) -> None:
 
 
 def save(browser: Any, path: Path) -> None:
-    """What the window shows, as a small PNG."""
-    browser.save_screenshot(str(path))
-    with Image.open(path) as image:
-        image.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)
+    """What the window shows, as WebP."""
+    with Image.open(io.BytesIO(browser.get_screenshot_as_png())) as image:
+        image.convert("RGB").save(path, quality=88, method=6)
 
 
 def photograph(page: Path, folder: Path) -> None:
@@ -56,14 +56,14 @@ def photograph(page: Path, folder: Path) -> None:
             look(browser, width, tall, theme)
             browser.get(page.resolve().as_uri())
             look(browser, width, tall, theme)
-            save(browser, folder / f"page-{width}-{theme}.png")
+            save(browser, folder / f"page-{width}-{theme}.webp")
             look(browser, width, height, theme)
             browser.execute_script("document.getElementById('gallery').scrollIntoView()")
             time.sleep(0.5)
-            save(browser, folder / f"gallery-{width}-{theme}.png")
+            save(browser, folder / f"gallery-{width}-{theme}.webp")
             browser.find_element(By.CSS_SELECTOR, ".card").send_keys(Keys.ENTER)
             time.sleep(0.5)
-            save(browser, folder / f"pair-{width}-{theme}.png")
+            save(browser, folder / f"pair-{width}-{theme}.webp")
     browser.quit()
 
 

@@ -49,7 +49,7 @@ def picture(table: BoardTable) -> Picture:
         "Each row is the distribution of similarities; the bar below marks the mean and the 95th percentile, which is "
         "R for generated images. Innocent images look like the floor, copies like the ceiling.",
         f"Distributions of similarity. {'; '.join(told)}. Thresholds: {', '.join(lines)}.",
-        0.85 + ROW * len(ridges),
+        1.15 + ROW * len(ridges),
         partial(draw, ridges=ridges, limits=limits),
     )
 
@@ -119,21 +119,24 @@ def draw(figure: Figure, ridges: list[Ridge], limits: dict[str, float]) -> None:
     narrow = figure.get_size_inches()[0] < (WIDE + NARROW) / 2
     for index, ridge in enumerate(ridges):
         draw_ridge(axes, ridge, len(ridges) - 1 - index, (low, high), narrow)
-    for index, (name, value) in enumerate(limits.items()):
-        if low < value < high:
-            axes.axvline(value, color=INK, linewidth=0.8, linestyle=(0, (3, 3)))
-            axes.annotate(
-                f"{value:.2f}" if narrow else f"{name} {value:.2f}",
-                (value, 1),
-                xycoords=("data", "axes fraction"),
-                xytext=(-3 if index == 0 and "calibrated" in limits else 3, 4),
-                textcoords="offset points",
-                ha="right" if index == 0 and "calibrated" in limits else "left",
-                fontsize=7.5,
-                color=QUIET,
-            )
+    draw_thresholds(axes, {name: value for name, value in limits.items() if low < value < high}, narrow)
     axes.set(xlim=(low, high), ylim=(-0.3, len(ridges)), xlabel="similarity (cosine)", yticks=[])
     only_grid(axes, "x")
+
+
+def draw_thresholds(axes: Axes, limits: dict[str, float], narrow: bool) -> None:
+    """Dashed lines with their names above, one line of text each, so that close ones stay readable."""
+    for level, (name, value) in enumerate(sorted(limits.items(), key=lambda item: item[1])):
+        axes.axvline(value, color=INK, linewidth=0.8, linestyle=(0, (3, 3)))
+        axes.annotate(
+            f"{value:.2f}" if narrow else f"{name} {value:.2f}",
+            (value, 1),
+            xycoords=("data", "axes fraction"),
+            xytext=(3, 3 + 10 * (len(limits) - 1 - level)),
+            textcoords="offset points",
+            fontsize=7.5,
+            color=QUIET,
+        )
 
 
 def draw_ridge(axes: Axes, ridge: Ridge, base: int, extent: tuple[float, float], narrow: bool) -> None:

@@ -32,6 +32,7 @@ SETTINGS: Any = {
     "font.family": "DejaVu Sans",
     "text.color": INK,
     "axes.edgecolor": LINE,
+    "axes.facecolor": "none",
     "axes.labelcolor": QUIET,
     "axes.grid": True,
     "axes.axisbelow": True,
