@@ -21,6 +21,7 @@ app = typer.Typer(
 )
 # typer carries its own copy of click: its exceptions are found through the one that it exports
 CommandError: Any = typer.BadParameter.__mro__[2]
+Together = Annotated[bool, typer.Option("--together", help="Refuse results that need more than one board.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON to standard output.")]
 
 
@@ -61,6 +62,9 @@ def run(
         typer.Option("--set", help="key=value into the configuration, as methods.loyal.tau=300."),
     ] = None,
     out: Annotated[Path, typer.Option(help="Where runs are written.")] = Path("runs"),
+    track: Annotated[
+        str, typer.Option(help="Send losses, metrics and samples to none, tensorboard, wandb or mlflow.")
+    ] = "none",
     json: Json = False,
 ) -> None:
     """Train, sample and measure methods; the reference 'none' runs too. To resume, run the same command."""
@@ -81,6 +85,7 @@ def run(
         ),
         out,
         json,
+        track,
     )
 
 
@@ -193,6 +198,66 @@ def duplicates(
     from replication_bench.commands import duplicates as command
 
     command.run(images, embedder, threshold, tuple(setting or ()), out, json)
+
+
+@app.command()
+def leaderboard(
+    runs: Annotated[list[str], typer.Argument(help="Results, folders of runs, or patterns.")],
+    sort: Annotated[str, typer.Option(help="Rank by this metric or column, in its own direction.")] = "R",
+    form: Annotated[str, typer.Option("--format", help="table, md, csv, tex or json.")] = "table",
+    reference: Annotated[str, typer.Option(help="Reductions are counted from this method.")] = "none",
+    together: Together = False,
+) -> None:
+    """The table of finished runs: who copies less, how sure, at what cost."""
+    from replication_bench.commands import leaderboard as command
+
+    command.show(runs, form, reference=reference, sort=sort, together=together)
+
+
+@app.command()
+def report(
+    runs: Annotated[list[str], typer.Argument(help="Results, folders of runs, or patterns.")],
+    out: Annotated[Path, typer.Option(help="Where the report is written.")] = Path("report"),
+    redact: Annotated[
+        bool, typer.Option("--redact", help="Leave out training images and captions; blur generated images.")
+    ] = False,
+    blur: Annotated[
+        bool, typer.Option("--blur", help="As --redact, but training images are blurred and not left out.")
+    ] = False,
+    sort: Annotated[str, typer.Option(help="Rank by this metric or column, in its own direction.")] = "R",
+    reference: Annotated[str, typer.Option(help="Reductions are counted from this method.")] = "none",
+    gallery: Annotated[int, typer.Option(min=0, help="Largest number of pairs in the gallery.")] = 3000,
+    thumbnail: Annotated[int, typer.Option(min=16, max=512, help="Pixels of a thumbnail.")] = 96,
+    title: Annotated[str, typer.Option(help="Of the page.")] = "Replication report",
+    together: Together = False,
+) -> None:
+    """One page with leaderboard, pictures and the copies themselves; tables in four formats; every picture."""
+    from replication_bench.commands import report as command
+
+    command.build(
+        runs,
+        out,
+        redact=redact,
+        blur=blur,
+        sort=sort,
+        reference=reference,
+        gallery=gallery,
+        thumbnail=thumbnail,
+        title=title,
+        together=together,
+    )
+
+
+@app.command()
+def watch(
+    run: Annotated[Path, typer.Argument(help="The folder of a run, or a folder of runs.")] = Path("runs"),
+    once: Annotated[bool, typer.Option("--once", help="Show it once and stop.")] = False,
+    interval: Annotated[float, typer.Option(min=0.1, help="Seconds between two looks.")] = 1.0,
+) -> None:
+    """Progress, losses and samples of a run while it works."""
+    from replication_bench.commands import watch as command
+
+    command.watch(run, once, interval)
 
 
 @app.command()

@@ -17,6 +17,7 @@ from accelerate import Accelerator
 from PIL import Image
 
 from replication_bench import machine, resolve
+from replication_bench.anchors import write_anchors
 from replication_bench.config import RunConfig
 from replication_bench.data.example import Examples
 from replication_bench.embedders.cache import embed
@@ -92,6 +93,7 @@ class Run:
             with self.timed("measure"):
                 evidence, matches = self.evidence(samples)
                 self.write_matches(samples, matches)
+                write_anchors(self.folder, self.bench.splits, evidence)
                 measurements = measure(
                     all_metrics(),
                     evidence,

@@ -27,6 +27,20 @@ step() {
 
 can_install_packages() { [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; }
 
+# install_for_tests WHAT PACKAGE...: Debian packages that some tests need; those tests are skipped without them.
+install_for_tests() {
+    local what=$1
+    shift
+    dpkg -s "$@" >/dev/null 2>&1 && return
+    if ! can_install_packages; then
+        say "$what is skipped: missing $* (apt-get install $*)"
+        return
+    fi
+    apt-get install -yq --no-install-recommends "$@" </dev/null >/dev/null 2>&1 ||
+        { apt-get update -q && apt-get install -yq --no-install-recommends "$@"; } </dev/null >/dev/null 2>&1 ||
+        say "$what is skipped: $* could not be installed"
+}
+
 usable_python() {
     "$1" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1
 }

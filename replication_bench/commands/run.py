@@ -6,6 +6,7 @@ import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -13,18 +14,23 @@ from replication_bench import plugins
 from replication_bench.commands.progress import Bars as Bars
 from replication_bench.commands.progress import new_progress as new_progress
 from replication_bench.pipeline import Run
+from replication_bench.progress import NAME, Recorder
 from replication_bench.resolve import Request, resolve_runs
 from replication_bench.results import Result
 from replication_bench.store import check_writable
+from replication_bench.tracking import Tracked, check_tracker
 from replication_bench.workbench import Workbench
 
 
-def execute(request: Request, out: Path, console: Console) -> tuple[list[tuple[Run, Result]], str]:
+def execute(
+    request: Request, out: Path, console: Console, track: str = "none"
+) -> tuple[list[tuple[Run, Result]], str]:
     """Run every configuration that has no result yet.
 
     Raises:
         ReplbenchError: before any training where the input is at fault.
     """
+    check_tracker(track)
     configs, reference = resolve_runs(request)
     check_writable(out)
     bench = Workbench(configs[0])
@@ -37,9 +43,25 @@ def execute(request: Request, out: Path, console: Console) -> tuple[list[tuple[R
     done = []
     with progress:
         for run in runs:
-            done.append((run, run.execute(asdict(request))))
+            done.append((run, watched(run, asdict(request), track)))
             draw_pairs(run, done[-1][1])
     return done, reference
+
+
+def watched(run: Run, passed: dict[str, Any], track: str) -> Result:
+    """Execute one run; what it tells goes into its folder, and to a tracker where one is asked for."""
+    if run.finished() is not None:
+        return run.execute(passed)
+    run.folder.mkdir(parents=True, exist_ok=True)
+    run.watch = Recorder(run.folder / NAME, run.watch)
+    if track == "none":
+        return run.execute(passed)
+    tracked = run.watch = Tracked(
+        track, run.id, run.out / track, run.config.model_dump(mode="json"), run.watch
+    )
+    result = run.execute(passed)
+    tracked.finish(result, run.folder / "samples")
+    return result
 
 
 def draw_pairs(run: Run, result: Result) -> None:
@@ -51,10 +73,10 @@ def draw_pairs(run: Run, result: Result) -> None:
     reporter.draw(result, run.folder, lambda name: run.bench.view(train[name]), run.config.measure.pairs)
 
 
-def run(request: Request, out: Path, as_json: bool) -> None:
+def run(request: Request, out: Path, as_json: bool, track: str = "none") -> None:
     """Run, then print one table, or one array of results."""
     stderr = Console(stderr=True)
-    done, reference = execute(request, out, stderr)
+    done, reference = execute(request, out, stderr, track)
     results = [result for _, result in done]
     if as_json:
         sys.stdout.write(json.dumps([result.model_dump(mode="json") for result in results], indent=1) + "\n")

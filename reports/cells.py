@@ -1,0 +1,127 @@
+"""What stands in each cell of a leaderboard, as text; every format takes it from here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from reports.columns import MISSING, Column
+from reports.leaderboard import BoardTable, Row
+from reports.values import Value
+
+MARKS = {"supported": "✓", "not supported": "✗", "undecided": "?"}
+ROLE_WORDS = {
+    "method": "",
+    "reference": "reference",
+    "control": "control",
+    "reported": "reported, not measured here",
+}
+
+
+class Cell(NamedTuple):
+    """One cell.
+
+    Attributes:
+        text: the number as written, or a dash.
+        interval: both ends in brackets, or empty.
+        footnote: number of the reason of a missing value; 0 for none.
+        verdict: what the interval says about any reduction; empty elsewhere.
+        value: the number behind it.
+    """
+
+    text: str
+    interval: str
+    footnote: int
+    verdict: str
+    value: Value
+
+    @property
+    def mark(self) -> str:
+        """The verdict as one sign."""
+        return MARKS.get(self.verdict, "")
+
+
+def cell(table: BoardTable, row: Row, column: Column) -> Cell:
+    """The cell of a row and a column."""
+    value = row.values[column.key]
+    if row.role == "reported":
+        text = MISSING if value.value is None else f"{value.value * column.scale:.10g}"
+        return Cell(text, "", 0, "", value)
+    footnote = table.reasons.get(value.reason or "", 0) if value.value is None else 0
+    return Cell(column.text(value), column.interval(value), footnote, row.verdicts.get(column.key, ""), value)
+
+
+def cells(table: BoardTable, row: Row, columns: Sequence[Column]) -> list[Cell]:
+    """The cells of a row."""
+    return [cell(table, row, column) for column in columns]
+
+
+def rank_text(row: Row) -> str:
+    """The rank, or nothing for rows that have none."""
+    return "" if row.rank is None else str(row.rank)
+
+
+def label_text(row: Row) -> str:
+    """The label with the row's role."""
+    return f"{row.label} ({ROLE_WORDS[row.role]})" if row.role in ("control", "reference") else row.label
+
+
+def seeds_text(row: Row) -> str:
+    """Number of seeds; empty for reported rows."""
+    return str(len(row.seeds)) if row.seeds else MISSING
+
+
+def facts(table: BoardTable) -> list[tuple[str, str]]:
+    """What all rows of a board have in common."""
+    first = table.board.first
+    data = f"{first.dataset.name}: {first.dataset.train:,} train, {first.dataset.heldout:,} held out"
+    parts = [(name, value[:12]) for name, value in table.board.parts.items()]
+    embedder = str(first.embedder.get("name", ""))
+    return [("dataset", data), ("embedder", embedder), *parts]
+
+
+def notes(table: BoardTable) -> list[str]:
+    """What stands below a table: reasons by number, then everything else."""
+    return [f"[{number}] {reason}" for reason, number in table.reasons.items()] + [
+        *remarks(table),
+        *verdicts(table),
+    ]
+
+
+def remarks(table: BoardTable) -> list[str]:
+    """How to read the table, controls, printed numbers, warnings, and what the datasets say."""
+    share = f"{100 * table.board.confidence:g} %"
+    lines = [
+        f"Ranked by {table.column(table.sort).title}. Values are means over seeds, with {share} intervals in brackets. "
+        "Signs behind a reduction: ✓ its interval lies above 0, ✗ not above 0, ? undecided."
+    ]
+    lines += [f"{row.label}: control, {row.why}." for row in table.rows if row.role == "control"]
+    lines += [f"{row.label}: {row.why}" for row in table.rows if row.role == "reported"]
+    return list(dict.fromkeys(lines + warnings(table) + dataset_notes(table)))
+
+
+def verdicts(table: BoardTable) -> list[str]:
+    """What was measured here says about each printed reduction."""
+    return [
+        f"{claim.method} against {claim.reading}: the printed {100 * claim.claimed:.10g} % is {claim.verdict}."
+        for claim in table.claims
+    ]
+
+
+def warnings(table: BoardTable) -> list[str]:
+    """The warnings that belong beside the numbers shown, each once, with the rows that it concerns."""
+    found: dict[tuple[str, str], list[str]] = {}
+    measured = [row for row in table.rows if row.role != "reported"]
+    for column in table.columns:
+        for row in measured:
+            if note := row.values[column.key].note:
+                found.setdefault((column.title, note), []).append(row.label)
+    return [
+        f"{title}: {note}." if len(labels) == len(measured) else f"{title} of {', '.join(labels)}: {note}."
+        for (title, note), labels in found.items()
+    ]
+
+
+def dataset_notes(table: BoardTable) -> list[str]:
+    """What the datasets say must stand beside every number."""
+    return [r.dataset.note for group in table.board.groups for r in group.results if r.dataset.note]

@@ -1,0 +1,95 @@
+"""Are images that the training set repeats copied more?"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from scipy.stats import spearmanr
+
+from reports.boards import Group
+from reports.figures.distributions import read_anchors
+from reports.figures.style import Picture, looks
+from reports.leaderboard import BoardTable
+
+MOST_POINTS, BINS, LEAST = 1500, 8, 8
+
+
+class Curve(NamedTuple):
+    """The training images of one row: how repeated each is, and how close a generation comes to it."""
+
+    label: str
+    colour: str
+    marker: str
+    repeated: np.ndarray
+    copied: np.ndarray
+
+
+def picture(table: BoardTable) -> Picture | None:
+    """Highest similarity of a generation over similarity to the nearest other training image.
+
+    None where no run kept the similarities of the background.
+    """
+    look = looks(table)
+    curves = [
+        Curve(g.label, look[g.label].colour, look[g.label].marker, *found)
+        for g in table.board.groups
+        if (found := joined(g)) is not None
+    ]
+    if not curves:
+        return None
+    told = [f"{c.label}: rank correlation {correlation(c):.2f}" for c in curves]
+    return Picture(
+        "duplication",
+        "Repeated training images against copying",
+        "Each point is a training image. Right: another training image is very like it. Up: a generated image comes "
+        "close to it. Lines are means over equally large parts.",
+        f"Similarity of training images to their nearest other one, and to the closest generation. {'; '.join(told)}.",
+        3.6,
+        partial(draw, curves=curves),
+    )
+
+
+def joined(group: Group) -> tuple[np.ndarray, np.ndarray] | None:
+    """Background similarity, and the highest similarity of any match, of each training image that was matched."""
+    anchors = next((t for run in group.runs if (t := read_anchors(run.folder)) is not None), None)
+    if anchors is None or not group.matches:
+        return None
+    background = anchors[anchors["set"] == "background"].set_index("id")["similarity"]
+    matches = pd.concat(group.matches.values())
+    copied = matches.groupby("train")["similarity"].max()
+    both = pd.concat([background, copied], axis=1, keys=["repeated", "copied"]).dropna()
+    return (both["repeated"].to_numpy(), both["copied"].to_numpy()) if len(both) >= LEAST else None
+
+
+def correlation(curve: Curve) -> float:
+    """Spearman's rank correlation; 0 where one side does not vary."""
+    if np.ptp(curve.repeated) == 0 or np.ptp(curve.copied) == 0:
+        return 0.0
+    return float(spearmanr(curve.repeated, curve.copied).statistic)
+
+
+def draw(figure: Figure, curves: list[Curve]) -> None:
+    """Points where there are few enough, and the mean in each of some equally large parts."""
+    axes = figure.add_subplot()
+    few = sum(len(curve.repeated) for curve in curves) <= MOST_POINTS
+    for curve in curves:
+        if few:
+            axes.plot(
+                curve.repeated,
+                curve.copied,
+                curve.marker,
+                color=curve.colour,
+                alpha=0.3,
+                markersize=3,
+                linewidth=0,
+            )
+        parts = np.array_split(np.argsort(curve.repeated, kind="stable"), min(BINS, len(curve.repeated) // 4))
+        xs = [float(curve.repeated[part].mean()) for part in parts]
+        ys = [float(curve.copied[part].mean()) for part in parts]
+        axes.plot(xs, ys, "-", color=curve.colour, label=curve.label)
+    axes.set(xlabel="similarity to the nearest other training image", ylabel="closest generation (cosine)")
+    axes.legend(fontsize=8, loc="best", labelcolor="linecolor")

@@ -1,0 +1,136 @@
+"""Replication against quality, against text alignment, and against training time."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import NamedTuple
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from reports.boards import Group
+from reports.columns import WORDS, Column
+from reports.figures.style import INK, QUIET, Look, Picture, looks, name_points
+from reports.leaderboard import BoardTable
+from reports.pareto import fronts
+from reports.values import Value
+
+HEIGHT = 3.7
+
+
+class Point(NamedTuple):
+    """One row of the leaderboard."""
+
+    label: str
+    x: Value
+    y: Value
+    look: Look
+    on_front: bool
+
+
+def tradeoffs(table: BoardTable) -> list[Picture]:
+    """R against each measurement of quality that the board has."""
+    return [tradeoff(table, name, labels) for name, labels in fronts(table.board).items()]
+
+
+def tradeoff(table: BoardTable, name: str, labels: list[str]) -> Picture:
+    """R against one measurement, with the front."""
+    look, y = looks(table), table.column(name)
+    points = [
+        Point(g.label, g.value("R"), g.value(name), look[g.label], g.label in labels)
+        for g in table.board.groups
+        if g.value("R").value is not None and g.value(name).value is not None
+    ]
+    return Picture(
+        f"replication-{name}",
+        f"Copying against {y.title}",
+        f"Left is less copying; {y.title}: {WORDS[y.better]}. Bars are intervals. The line joins the Pareto "
+        "front: rows that no other row beats in both.",
+        f"R and {y.title} of each row. {told(points, table.column('R'), y)}. On the front: {', '.join(labels)}.",
+        HEIGHT,
+        partial(draw, points=points, x=table.column("R"), y=y, scale=y.scale, front=True),
+    )
+
+
+def training_time(table: BoardTable) -> Picture | None:
+    """R against seconds of training; None where no run recorded any."""
+    look, x = looks(table), table.column("seconds")
+    rows = {row.label: row for row in table.rows}
+    points = [
+        Point(g.label, rows[g.label].values["seconds"], g.value("R"), look[g.label], False)
+        for g in table.board.groups
+        if rows[g.label].values["seconds"].value is not None and g.value("R").value is not None
+    ]
+    if not points:
+        return None
+    return Picture(
+        "training-time",
+        "Copying against training time",
+        "Wall-clock seconds of training, all stages together, on the machine of the run. Rows of one method with other "
+        "budgets are joined.",
+        f"Training seconds and R of each row. {told(points, x, table.column('R'))}.",
+        HEIGHT,
+        partial(draw, points=points, x=x, y=table.column("R"), joined=budget_lines(table.board.groups)),
+    )
+
+
+def budget_lines(groups: tuple[Group, ...]) -> list[list[str]]:
+    """The labels of each method that ran with several budgets and no other difference, by budget."""
+    found: dict[str, list[Group]] = {}
+    for group in groups:
+        rest = {key: value for key, value in group.setting.items() if key != "budget"}
+        found.setdefault(repr(sorted(rest.items())), []).append(group)
+    return [[g.label for g in sorted(m, key=lambda g: g.budget or 0)] for m in found.values() if len(m) > 1]
+
+
+def told(points: list[Point], x: Column, y: Column) -> str:
+    """The points in words."""
+    return "; ".join(f"{p.label}: {x.title} {x.text(p.x)}, {y.title} {y.text(p.y)}" for p in points)
+
+
+def draw(
+    figure: Figure,
+    points: list[Point],
+    x: Column,
+    y: Column,
+    scale: float = 1.0,
+    front: bool = False,
+    joined: list[list[str]] | None = None,
+) -> None:
+    """Points with their intervals and names."""
+    axes = figure.add_subplot()
+    for point in points:
+        draw_point(axes, point, x.scale, scale)
+    lines = (
+        [[p.label for p in sorted(points, key=lambda p: p.x.value or 0) if p.on_front]]
+        if front
+        else joined or []
+    )
+    by_label = {point.label: point for point in points}
+    for labels in lines:
+        ends = [by_label[label] for label in labels if label in by_label]
+        axes.plot(
+            [(p.x.value or 0) * x.scale for p in ends],
+            [(p.y.value or 0) * scale for p in ends],
+            color=INK,
+            linewidth=0.9,
+            linestyle=(0, (4, 3)),
+            zorder=1,
+        )
+    axes.margins(0.12)
+    axes.set(xlabel=x.header, ylabel=y.header)
+    for label in (axes.xaxis.label, axes.yaxis.label):
+        label.set_color(QUIET)
+    name_points(axes, [((p.x.value or 0) * x.scale, (p.y.value or 0) * scale, p.label) for p in points])
+
+
+def draw_point(axes: Axes, point: Point, scale_x: float, scale_y: float) -> None:
+    """One marker; a filled one is on the front."""
+    x, y = (point.x.value or 0) * scale_x, (point.y.value or 0) * scale_y
+    for value, scale, plot in ((point.x, scale_x, axes.hlines), (point.y, scale_y, axes.vlines)):
+        if value.low is not None and value.high is not None:
+            at = y if plot == axes.hlines else x
+            plot(
+                at, value.low * scale, value.high * scale, color=point.look.colour, linewidth=1.2, alpha=0.55
+            )
+    axes.plot(x, y, point.look.marker, color=point.look.colour, markersize=7, gid=f"point-{point.label}")

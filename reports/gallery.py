@@ -1,0 +1,155 @@
+"""The gallery: the closest pairs of all runs, worst first, as plain lists that the page draws from."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from replication_bench.errors import DataError
+from reports.atlas import ABSENT, ACROSS, Atlas
+from reports.gallery_rows import LABELS, Match, Source, find_sources, select
+from reports.leaderboard import BoardTable
+from reports.pairs import load_generated
+from reports.privacy import Privacy
+from reports.training_images import TrainingImages
+
+MOVED = "Some generated images are no longer where their result lies, or cannot be read."
+HIDDEN = "Some training images cannot be shown."
+
+
+class Texts:
+    """Captions and names, each once."""
+
+    def __init__(self) -> None:
+        self.numbers: dict[str, int] = {}
+
+    def number(self, text: str) -> int:
+        """The place of a text in the list."""
+        return self.numbers.setdefault(text, len(self.numbers))
+
+
+class Gallery:
+    """Collects rows and their thumbnails.
+
+    Args:
+        tables: the boards.
+        privacy: what may be shown.
+        limit: largest number of rows, partners for the paired view not counted.
+        side: pixels of a thumbnail.
+        budget: bytes of all thumbnails; the worst pairs get theirs first.
+    """
+
+    def __init__(self, tables: Sequence[BoardTable], privacy: Privacy, *, limit: int, side: int, budget: int):
+        self.tables, self.privacy, self.limit = tables, privacy, limit
+        self.sources = list(find_sources(tables))
+        self.texts, self.names, self.training = Texts(), Texts(), TrainingImages()
+        self.atlas = Atlas(min(side, largest_side(self.sources) or side), budget)
+        self.problems: dict[str, None] = {}
+
+    def build(self) -> dict[str, Any]:
+        """Everything that the page needs."""
+        pairs = select(self.sources, self.limit)
+        rows = [self.row(source, match) for source, match in pairs]
+        self.place(pairs, rows)
+        return {
+            "tile": self.atlas.side,
+            "across": ACROSS,
+            "sheets": self.atlas.sheets,
+            "groups": self.groups(),
+            "labels": list(dict.fromkeys([*LABELS, *(row["l"] for row in rows)])),
+            "texts": list(self.texts.numbers),
+            "rows": rows,
+            "total": sum(len(source.top1) for source in self.sources),
+        }
+
+    def groups(self) -> list[dict[str, Any]]:
+        """The rows of the leaderboard that matches belong to."""
+        several = len(self.tables) > 1
+        return [
+            {
+                "label": f"{group.label} · {table.board.id}" if several else group.label,
+                "board": board,
+                "reference": group.method == table.reference,
+            }
+            for board, table in enumerate(self.tables)
+            for group in table.board.groups
+        ]
+
+    def row(self, source: Source, match: Match) -> dict[str, Any]:
+        """One row without its thumbnails; a neighbour is [tile, similarity, caption, name]."""
+        number, shown = self.texts.number, self.privacy.text
+        return {
+            "g": source.index,
+            "s": source.seed,
+            "i": match.generated,
+            "p": number(shown(match.prompt)),
+            "l": source.label(match),
+            "t": ABSENT,
+            "n": [
+                [ABSENT, round(m.similarity, 4), number(shown(m.train_caption)), number(self.name(m.train))]
+                for m in source.nearest[match.generated]
+            ],
+        }
+
+    def name(self, train: str) -> str:
+        """The id of a training image, or a number where ids may not be shown."""
+        return train if self.privacy.shows else f"training image {self.names.number(train) + 1}"
+
+    def place(self, pairs: Sequence[tuple[Source, Match]], rows: Sequence[dict[str, Any]]) -> None:
+        """Give every row its thumbnails: all generated and nearest images before any further neighbour."""
+        for (source, match), row in zip(pairs, rows, strict=True):
+            row["t"] = self.generated_tile(source, match.generated)
+            row["n"][0][0] = self.train_tile(source, match.train)
+        for (source, match), row in zip(pairs, rows, strict=True):
+            for neighbour, found in zip(row["n"][1:], source.nearest[match.generated][1:], strict=True):
+                neighbour[0] = self.train_tile(source, found.train)
+        self.atlas.close()
+
+    def generated_tile(self, source: Source, name: str) -> int:
+        """The tile of a generated image."""
+        folder = source.run.folder
+        return self.atlas.add(("generated", folder, name), lambda: self.generated(folder, name))
+
+    def generated(self, folder: Path, name: str) -> Image.Image | None:
+        """A generated image as it may be shown; None where it was moved or is broken."""
+        try:
+            return self.privacy.generated(load_generated(folder, name))
+        except DataError:
+            self.problems[MOVED] = None
+            return None
+
+    def train_tile(self, source: Source, name: str) -> int:
+        """The tile of a training image."""
+        if self.privacy.mode == "omit":
+            return ABSENT
+        dataset: Hashable = source.run.result.dataset.fingerprint
+        return self.atlas.add(("train", dataset, name), lambda: self.train(source, name))
+
+    def train(self, source: Source, name: str) -> Image.Image | None:
+        """A training image as it may be shown; None where it is gone."""
+        image = self.training.open(source.run.result, name)
+        return None if image is None else self.privacy.train(image)
+
+    def notes(self) -> list[str]:
+        """What the page says about matches and pictures that are not there."""
+        runs = [(group, run) for table in self.tables for group in table.board.groups for run in group.runs]
+        lost = [run.result.id for group, run in runs if run.result.seed not in group.matches]
+        notes = [f"No matches for {', '.join(lost)}: matches.parquet was moved or is broken."] if lost else []
+        notes += self.problems
+        if self.training.problems:  # their sentences can name files
+            notes += self.training.problems if self.privacy.shows else [HIDDEN]
+        if self.atlas.left_out:
+            notes.append(f"{self.atlas.left_out:,} thumbnails were left out to keep the page small.")
+        return notes
+
+
+def largest_side(sources: Sequence[Source]) -> int | None:
+    """The longer side of the first generated image of any run: a larger thumbnail would show nothing more."""
+    for source in sources:
+        with suppress(DataError):
+            return max(load_generated(source.run.folder, str(source.top1["generated"].iloc[0])).size)
+    return None

@@ -1,0 +1,288 @@
+"""Boards as rows: the one source of every form of the leaderboard."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal
+
+from replication_bench import plugins
+from replication_bench.errors import ConfigError, PluginError, did_you_mean
+from reports.boards import Board, Group
+from reports.columns import REDUCTIONS, Column, all_columns, columns_of, footnotes
+from reports.facts import cost_of, method_of
+from reports.pareto import cost as as_cost
+from reports.pareto import fronts
+from reports.reductions import Comparison, best_data_side, compare, reference_group, verdict
+from reports.significance import holm
+from reports.values import NOT_MEASURED, Value, missing, over_seeds
+
+Role = Literal["method", "reference", "control", "reported"]
+PRINTED = "not printed in this form"
+NO_DATA_SIDE = "no method on this board changes only the training data"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of a leaderboard.
+
+    Attributes:
+        label: what stands in the first column.
+        method: the method's name.
+        role: ``reported`` rows repeat what a paper prints and were not measured here.
+        why: why a control is one; for reported rows the conditions.
+        seeds: that the means are over.
+        values: by column.
+        verdicts: by column of a reduction: what its interval says about any reduction.
+        rank: among methods and the reference; None for others, and where there is no number to rank by.
+        front: the measurements in whose front with R the row stands.
+    """
+
+    label: str
+    method: str
+    role: Role
+    why: str
+    seeds: tuple[int, ...]
+    values: Mapping[str, Value]
+    verdicts: Mapping[str, str] = field(default_factory=dict)
+    rank: int | None = None
+    front: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A reduction that a paper prints, held against what was measured here.
+
+    Attributes:
+        reading: what the printed reduction may have been counted from.
+        measured: the reduction measured here in that reading.
+    """
+
+    method: str
+    text: str
+    reading: str
+    claimed: float
+    measured: Value
+    verdict: str
+
+
+@dataclass(frozen=True)
+class BoardTable:
+    """A board with its rows, ranked.
+
+    Attributes:
+        board: the groups.
+        reference: the method that reductions are counted from.
+        sort: the key that rows are ranked by.
+    """
+
+    board: Board
+    reference: str = "none"
+    sort: str = "R"
+
+    def __post_init__(self) -> None:
+        known = [column.key for column in self.all_columns]
+        if self.sort not in known:
+            raise ConfigError(
+                f"no column '{self.sort}' to sort by", where="--sort", hint=did_you_mean(self.sort, known)
+            )
+
+    @cached_property
+    def columns(self) -> list[Column]:
+        """The columns that tables show."""
+        return columns_of(self.board, self.reference, self.sort)
+
+    @cached_property
+    def all_columns(self) -> list[Column]:
+        """These, then every other measurement."""
+        return all_columns(self.board, self.reference, self.sort)
+
+    @cached_property
+    def best(self) -> Group | None:
+        """The best method that changes only the training data."""
+        return best_data_side(self.board)
+
+    @cached_property
+    def comparisons(self) -> dict[str, tuple[Comparison, Comparison]]:
+        """By label: against the reference, and against the best data-side method."""
+        none = f"no result of '{self.reference}' to compare with"
+        share = self.board.confidence
+        return {
+            group.label: (
+                compare(group, reference_group(self.board, group, self.reference), none, share),
+                compare(group, self.best, NO_DATA_SIDE, share),
+            )
+            for group in self.board.groups
+        }
+
+    @cached_property
+    def p_values(self) -> dict[str, float]:
+        """Corrected p values by label."""
+        found = {label: against.p.value for label, (against, _) in self.comparisons.items()}
+        return holm({label: p for label, p in found.items() if p is not None})
+
+    @cached_property
+    def rows(self) -> list[Row]:
+        """Every group, ranked, then the reported rows of their methods."""
+        on_front = fronts(self.board)
+        rows = [self.row(group, on_front) for group in self.board.groups]
+        return ranked(rows, self.column(self.sort)) + self.reported()
+
+    def column(self, key: str) -> Column:
+        """The column called ``key``."""
+        return next(column for column in self.all_columns if column.key == key)
+
+    def row(self, group: Group, on_front: Mapping[str, Sequence[str]]) -> Row:
+        """The row of one group, not yet ranked."""
+        values = {name: group.value(name) for name in self.board.metric_names()}
+        values |= self.compared(group.label) | costs(group)
+        why = control(group, self.board, self.reference)
+        role: Role = "control" if why else "reference" if group.method == self.reference else "method"
+        verdicts = {key: verdict(values[key]) for key in REDUCTIONS if values[key].value is not None}
+        front = tuple(name for name, labels in on_front.items() if group.label in labels)
+        return Row(group.label, group.method, role, why, group.seeds, values, verdicts, front=front)
+
+    def compared(self, label: str) -> dict[str, Value]:
+        """The columns that compare a row with others."""
+        against, best = self.comparisons[label]
+        p = against.p._replace(value=self.p_values[label]) if label in self.p_values else against.p
+        return {
+            "reduction": against.reduction,
+            "reduction_floor": against.above_floor,
+            "reduction_best": best.reduction,
+            "p": p,
+        }
+
+    def reported(self) -> list[Row]:
+        """A row for each reduction that the paper of a method prints."""
+        blank = {column.key: missing(PRINTED) for column in self.all_columns}
+        rows = []
+        for method, claim in self.printed():
+            where = ", ".join(filter(None, (conditions(claim), str(claim.get("source", "")))))
+            values = blank | (readings(claim) if is_reduction(claim) else {})
+            why = f"{claim['claim']}: {claim['value']} {claim['unit']} ({where})"
+            rows.append(Row(f"{method}, as printed", method, "reported", why, (), values))
+        return rows
+
+    def printed(self) -> list[tuple[str, Mapping[str, Any]]]:
+        """What the papers of the board's methods print, each once."""
+        found: list[tuple[str, Mapping[str, Any]]] = []
+        for group in self.board.groups:
+            found += [(group.method, claim) for claim in reported_of(group)]
+        return [pair for i, pair in enumerate(found) if pair not in found[:i]]
+
+    @cached_property
+    def claims(self) -> list[Claim]:
+        """Each printed reduction in both readings, for the best row of its method."""
+        return [
+            claim
+            for method, printed in self.printed()
+            if is_reduction(printed)
+            for claim in self.readings_of(method, printed)
+        ]
+
+    def readings_of(self, method: str, printed: Mapping[str, Any]) -> list[Claim]:
+        """One printed reduction against the reference, and against the best data-side method."""
+        row = next(row for row in self.rows if row.method == method and row.role != "reported")
+        claimed = float(printed["value"]) / 100
+        best = self.best.label if self.best else "the best data-side method"
+        text = f"{printed['claim']}: {printed['value']} {printed['unit']} ({conditions(printed)})"
+        return [
+            Claim(row.label, text, reading, claimed, row.values[key], claim_verdict(row.values[key], claimed))
+            for key, reading in (("reduction", self.reference), ("reduction_best", best))
+        ]
+
+    @cached_property
+    def reasons(self) -> dict[str, int]:
+        """The footnotes of the columns shown; reported rows need none."""
+        measured = [row.values for row in self.rows if row.role != "reported"]
+        return footnotes(measured, self.columns)
+
+
+def claim_verdict(value: Value, claimed: float) -> str:
+    """The verdict on a claim, or that there is nothing to judge it by."""
+    if value.value is None:
+        return f"not testable: {value.reason}"
+    if value.low is None:
+        return "undecided: no interval"
+    return f"{verdict(value, claimed)} here"
+
+
+def conditions(claim: Mapping[str, Any]) -> str:
+    """Under which conditions a number was printed; always marked as another protocol."""
+    protocol = str(claim.get("protocol", "")).removesuffix("other protocol").rstrip(", ")
+    return "reported: " + ", ".join(filter(None, (protocol, "other protocol")))
+
+
+def is_reduction(claim: Mapping[str, Any]) -> bool:
+    """Whether a printed number is a percentage of less copying."""
+    words = str(claim.get("claim", "")).lower()
+    return claim.get("unit") == "%" and ("reduc" in words or "less" in words)
+
+
+def readings(claim: Mapping[str, Any]) -> dict[str, Value]:
+    """A printed reduction in the columns of both its readings."""
+    value = Value(float(claim["value"]) / 100, note=conditions(claim))
+    return {"reduction": value, "reduction_best": value}
+
+
+def reported_of(group: Group) -> tuple[Mapping[str, Any], ...]:
+    """The claims in a group's results, or else those of the installed method."""
+    for result in group.results:
+        method = method_of(result)
+        if method and method.reported:
+            return method.reported
+    try:
+        found = [plugins.load("methods", part) for part in group.method.split("+")]
+    except PluginError:
+        return ()
+    return tuple(claim._asdict() for target in found for claim in getattr(target, "reported", ()))
+
+
+def control(group: Group, board: Board, reference: str) -> str:
+    """Why a group is a control and no contender; empty where it is none."""
+    budgets = [g.budget for g in board.groups if g.budget is not None]
+    if group.budget is not None and group.budget > min(budgets):
+        return f"its budget of {group.budget:,} images is above the board's smallest, {min(budgets):,}"
+    method = method_of(group.results[0])
+    if method and method.paper == "" and method.name != reference:
+        return "published nowhere; it is here to tell causes apart"
+    return ""
+
+
+def costs(group: Group) -> dict[str, Value]:
+    """What a group was given and used, mean over seeds."""
+    found = [cost_of(result) for result in group.results]
+    numbers: dict[str, list[float | None]] = {
+        "budget": [cost.budget if cost else None for cost in found],
+        "images": [cost.images if cost else None for cost in found],
+        "parameters": [cost.parameters if cost else None for cost in found],
+        "calls": [cost.network_calls_per_image if cost else None for cost in found],
+        "seconds": [cost.seconds.get("train") if cost else None for cost in found],
+    }
+    reason = "no timings were recorded" if all(found) else NOT_MEASURED
+    return {key: plain_mean(values, reason) for key, values in numbers.items()}
+
+
+def plain_mean(values: Sequence[float | None], reason: str) -> Value:
+    """The mean without an interval."""
+    value = over_seeds([missing(reason) if v is None else Value(float(v)) for v in values])
+    return value._replace(low=None, high=None)
+
+
+def ranked(rows: Sequence[Row], column: Column) -> list[Row]:
+    """Best first by the column's own direction, rows without a value last; equal values share a rank."""
+
+    def key(row: Row) -> tuple[bool, float]:
+        value = row.values[column.key].value
+        return value is None, 0.0 if value is None else as_cost(value, column.better)
+
+    ordered = sorted(rows, key=key)
+    ranks = [key(row)[1] for row in ordered if row.role in ("method", "reference") and not key(row)[0]]
+    return [
+        row
+        if row.role == "control" or key(row)[0] or column.better == "reference"
+        else Row(**(vars(row) | {"rank": 1 + sum(other < key(row)[1] for other in ranks)}))
+        for row in ordered
+    ]

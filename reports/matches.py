@@ -1,0 +1,41 @@
+"""The rows of ``matches.parquet``, checked, as a table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from replication_bench.errors import DataError
+from replication_bench.results import Match
+
+COLUMNS = tuple(Match.model_fields)
+
+
+def read_matches(path: Path) -> pd.DataFrame:
+    """The matches of a run: the columns of ``Match``, and ``label`` where the run has one.
+
+    Raises:
+        DataError: the file is missing or broken.
+    """
+    try:
+        table = pd.read_parquet(path)
+    except FileNotFoundError as error:
+        raise DataError("the matches are missing", where=path) from error
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise DataError("the matches cannot be read", where=path, got=error) from error
+    absent = [name for name in COLUMNS if name not in table.columns]
+    if absent:
+        raise DataError("the matches are broken", where=path, got=f"no column {absent[0]}")
+    if not len(table) or not np.isfinite(table["similarity"]).all():
+        raise DataError("the matches are broken", where=path, got="no rows, or a similarity of no number")
+    text = {name: table[name].astype(str) for name in ("generated", "train", "prompt", "train_caption")}
+    return table.assign(**text, rank=table["rank"].astype(int), similarity=table["similarity"].astype(float))
+
+
+def top1(matches: pd.DataFrame) -> pd.DataFrame:
+    """The nearest training image of each generated one, in the order of their ids."""
+    first: pd.DataFrame = matches[matches["rank"] == 1].sort_values("generated", kind="stable")
+    return first.reset_index(drop=True)

@@ -1,0 +1,227 @@
+"""The reporter ``report``: one page that needs nothing else, tables in four formats, and every picture as a file."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, StrictUndefined, select_autoescape
+from markupsafe import Markup
+
+from replication_bench._version import __version__
+from replication_bench.store import check_writable, write_atomic
+from reports.boards import make_boards, unlike
+from reports.collect import Collection, Run, collect
+from reports.facts import method_of, name_of
+from reports.figures.all import Pictures, pictures
+from reports.formats import FORMATS
+from reports.gallery import Gallery
+from reports.leaderboard import BoardTable
+from reports.page_view import board_view, glossary, tints_of
+from reports.privacy import Mode, Privacy
+
+SCRIPTS = ("page.js", "gallery.js")
+TITLE = "Replication report"
+BUDGET = 15_000_000  # bytes of thumbnails; with pictures and rows the page stays below 25 MB
+Watch = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a report is made.
+
+    Attributes:
+        reference: reductions are counted from this method.
+        sort: rows are ranked by this column.
+        together: refuse results that need more than one board.
+        redact: leave out training images and captions, and blur generated images.
+        blur: with ``redact``: blur training images instead of leaving them out.
+        gallery: largest number of pairs.
+        thumbnail: pixels of a thumbnail's side.
+        title: of the page.
+    """
+
+    reference: str = "none"
+    sort: str = "R"
+    together: bool = False
+    redact: bool = False
+    blur: bool = False
+    gallery: int = 3000
+    thumbnail: int = 96
+    title: str = TITLE
+
+    @property
+    def privacy(self) -> Privacy:
+        """What may be shown."""
+        mode: Mode = "blur" if self.blur else "omit" if self.redact else "show"
+        return Privacy(mode)
+
+
+class Report:
+    """The reporter ``report``."""
+
+    def build(
+        self, paths: Sequence[str | Path], out: Path, watch: Watch = lambda step: None, **options: Any
+    ) -> list[Path]:
+        """Write the report into ``out`` and return its files, the page first.
+
+        Args:
+            paths: results, folders of runs, or patterns.
+            out: the folder; files of an earlier report in it are replaced.
+            watch: told what is being done.
+            options: see ``Options``.
+
+        Raises:
+            DataError: no results, or broken ones.
+            ConfigError: an unknown column to sort by; unlike boards that were to stand together.
+            StoreError: ``out`` cannot be written.
+        """
+        chosen = Options(**options)
+        watch("reading results")
+        found = collect(paths)
+        tables = [
+            BoardTable(board, chosen.reference, chosen.sort)
+            for board in make_boards(found.runs, chosen.together)
+        ]
+        check_writable(out)
+        watch("comparing runs")
+        written = [write_text(out / f"leaderboard.{form}", make(tables)) for form, make in FORMATS.items()]
+        watch("drawing pictures")
+        drawn = [pictures(table) for table in tables]
+        several = len(tables) > 1
+        for table, of_board in zip(tables, drawn, strict=True):
+            written += write_pictures(of_board, out / "figures", f"{table.board.id}-" if several else "")
+        watch("building the gallery")
+        page = write_text(out / "report.html", render(found, tables, drawn, chosen))
+        return [page, *written]
+
+
+def write_text(path: Path, text: str) -> Path:
+    """Write a text file atomically."""
+    write_atomic(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+    return path
+
+
+def write_pictures(drawn: Pictures, folder: Path, prefix: str) -> list[Path]:
+    """Every picture of a board as PNG and SVG."""
+    files = {
+        folder / f"{prefix}{picture.name}.{form}": content
+        for picture in drawn.drawn
+        for form, content in picture.files.items()
+    }
+    for path, content in files.items():
+        write_atomic(path, lambda temporary, content=content: temporary.write_bytes(content))  # type: ignore[misc]
+    return list(files)
+
+
+def render(
+    found: Collection, tables: Sequence[BoardTable], drawn: Sequence[Pictures], options: Options
+) -> str:
+    """The page."""
+    scripts = [read_asset(name) for name in SCRIPTS]
+    gallery = Gallery(tables, options.privacy, limit=options.gallery, side=options.thumbnail, budget=BUDGET)
+    data = with_tints(gallery.build(), tables) | words(options.privacy)
+    return template().render(
+        title=options.title,
+        subtitle=subtitle(found),
+        version=__version__,
+        style=Markup(read_asset("style.css")),
+        scripts=[Markup(script) for script in scripts],
+        script_hashes=Markup(" ".join(map(script_hash, scripts))),
+        privacy=options.privacy,
+        boards=[board_view(*pair) for pair in zip(tables, drawn, strict=True)],
+        boards_differ=difference(tables),
+        collection_notes=unfinished(found),
+        gallery=data,
+        gallery_notes=gallery.notes(),
+        gallery_json=Markup(as_script_json(data)),
+        glossary=glossary(tables),
+        runs=[run_view(run) for run in found.runs],
+    )
+
+
+def template() -> Any:
+    """The page's template; everything that it is given is escaped, and a missing name is an error."""
+    environment = Environment(
+        autoescape=select_autoescape(default_for_string=True, default=True), undefined=StrictUndefined
+    )
+    return environment.from_string(read_asset("report.html.j2"))
+
+
+def read_asset(name: str) -> str:
+    """A file of the page."""
+    return (files("reports") / "page" / name).read_text(encoding="utf-8")
+
+
+def script_hash(script: str) -> str:
+    """What lets exactly this script run, and no other."""
+    digest = hashlib.sha256(script.encode()).digest()
+    return f"'sha256-{base64.b64encode(digest).decode()}'"
+
+
+def as_script_json(data: Any) -> str:
+    """JSON that cannot end the element that it stands in."""
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return (
+        text.replace("<", "\\u003c")
+        .replace(">", "\\u003e")
+        .replace("&", "\\u0026")
+        .replace("\u2028", "\\u2028")
+    )
+
+
+def with_tints(data: dict[str, Any], tables: Sequence[BoardTable]) -> dict[str, Any]:
+    """The gallery's data with the colours of its groups."""
+    tints = [tint for table in tables for tint in tints_of(table).values()]
+    for group, tint in zip(data["groups"], tints, strict=True):
+        group |= {"tint": tint, "colour": int(tint[1:]) if tint else -1}
+    return data
+
+
+def words(privacy: Privacy) -> dict[str, str]:
+    """What stands in place of a picture or a caption."""
+    return {
+        "absent": "picture not available" if privacy.shows else "left out",
+        "withheld": "no caption" if privacy.shows else "caption left out",
+    }
+
+
+def subtitle(found: Collection) -> str:
+    """How many runs of what."""
+    methods = list(dict.fromkeys(name_of(run.result) for run in found.runs))
+    seeds = {run.result.seed for run in found.runs}
+    return f"{len(found.runs)} runs, {len(seeds)} seed{'s' if len(seeds) != 1 else ''}: {', '.join(methods)}"
+
+
+def unfinished(found: Collection) -> list[str]:
+    """A sentence about runs without a result."""
+    names = ", ".join(path.name for path in found.unfinished)
+    return [f"Not finished, and therefore not in this report: {names}."] if names else []
+
+
+def difference(tables: Sequence[BoardTable]) -> str:
+    """In what the first two boards differ."""
+    return unlike(tables[0].board.first, tables[1].board.first) if len(tables) > 1 else ""
+
+
+def run_view(run: Run) -> dict[str, Any]:
+    """A line of the list of runs."""
+    result = run.result
+    method = method_of(result)
+    return {
+        "id": result.id,
+        "method": name_of(result),
+        "seed": result.seed,
+        "version": f"{method.distribution} {method.version}"
+        if method
+        else result.packages.get("replbench", ""),
+        "commit": (result.commit or "")[:12],
+        "device": result.device,
+        "created": result.created,
+    }

@@ -1,0 +1,94 @@
+"""The two or three sentences that a reader takes away from a board."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from reports.cells import cell
+from reports.columns import Column
+from reports.leaderboard import BoardTable, Row
+
+WORDS = {
+    "supported": "the whole interval lies above zero",
+    "not supported": "the whole interval lies at or below zero",
+    "undecided": "the interval contains zero, so this is undecided",
+}
+
+
+class Statement(NamedTuple):
+    """One of the sentences: a label, a number, and how to read it."""
+
+    label: str
+    value: str
+    detail: str
+
+
+def statements(table: BoardTable) -> list[Statement]:
+    """Who copies least, how sure that is, what it costs, and how a printed claim fares."""
+    best = next((row for row in table.rows if row.role == "method"), None)
+    found = [least(table), *([less(table, best), quality(table, best)] if best else []), claim(table)]
+    return [statement for statement in found if statement]
+
+
+def least(table: BoardTable) -> Statement | None:
+    """The row of rank 1."""
+    first = next((row for row in table.rows if row.rank == 1), None)
+    column = table.column(table.sort)
+    if first is None:
+        return None
+    found = cell(table, first, column)
+    unit = " %" if column.unit == "%" else ""
+    detail = f"{column.title} {found.text}{unit} {found.interval}".strip()
+    return Statement(f"best in {column.title}", first.label, f"{detail}, {seeds(first)}")
+
+
+def seeds(row: Row) -> str:
+    """``1 seed``, ``2 seeds``."""
+    return f"{len(row.seeds)} seed{'s' if len(row.seeds) != 1 else ''}"
+
+
+def less(table: BoardTable, best: Row) -> Statement:
+    """How much less the best method copies than the reference."""
+    column = table.column("reduction")
+    found = cell(table, best, column)
+    label = f"{best.label} copies less than {table.reference} by"
+    if found.value.value is None:
+        return Statement(label, found.text, found.value.reason or "")
+    told = WORDS.get(found.verdict, "")
+    return Statement(label, f"{found.text} %", f"{found.interval} {told}".strip() or (found.value.note or ""))
+
+
+def quality(table: BoardTable, best: Row) -> Statement | None:
+    """What the best method pays in quality."""
+    column = next((c for c in table.columns if c.group == "quality"), None)
+    base = next((row for row in table.rows if row.role == "reference"), None)
+    if column is None or base is None:
+        return None
+    ours, theirs = best.values[column.key], base.values[column.key]
+    if ours.value is None or theirs.value is None:
+        return None
+    return Statement(f"at a {column.title} of", column.text(ours), price(column, table.reference, best, base))
+
+
+def price(column: Column, reference: str, best: Row, base: Row) -> str:
+    """Better or worse than the reference, or not told apart by the intervals."""
+    ours, theirs = best.values[column.key], base.values[column.key]
+    told = f"{column.text(theirs)} for {reference}"
+    ends = (ours.low, ours.high, theirs.low, theirs.high)
+    if any(end is None for end in ends):
+        return told
+    apart = ours.low > theirs.high or theirs.low > ours.high  # type: ignore[operator]
+    worse = ((ours.value or 0) > (theirs.value or 0)) == (column.better != "up")
+    return f"{told}: {'worse' if worse else 'better'}{'' if apart else ', but the intervals overlap'}"
+
+
+def claim(table: BoardTable) -> Statement | None:
+    """The first printed claim, in the reading that can be tested."""
+    found = sorted(table.claims, key=lambda c: c.measured.value is None)
+    if not found:
+        return None
+    first = found[0]
+    measured = table.column("reduction").text(first.measured)
+    here = f"measured here: {measured} %" if first.measured.value is not None else ""
+    detail = ", ".join(filter(None, (here, "another protocol than the paper's")))
+    return Statement(f"printed: {100 * first.claimed:.10g} % less copying", first.verdict, detail)

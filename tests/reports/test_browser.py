@@ -1,0 +1,168 @@
+"""The page in a real browser: Debian's Chromium, driven by its own driver."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from run_folders import IMAGE, SCRIPT, write_runs
+
+from reports.report import Report
+
+webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is missing (pip install selenium)")
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+DRIVER = shutil.which("chromedriver")
+pytestmark = pytest.mark.skipif(
+    not (CHROMIUM and DRIVER), reason="no Chromium with its driver (apt-get install chromium chromium-driver)"
+)
+PAIRS = 334  # of each of three methods and two seeds: a little more than 2,000
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("page")
+    return Report().build([write_runs(folder, PAIRS)], folder / "report")[0]
+
+
+@pytest.fixture(scope="module")
+def driver() -> Iterator[Any]:
+    from selenium.webdriver.chrome.service import Service
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = CHROMIUM
+    flags = ["--headless=new", "--disable-gpu", "--window-size=1280,900"]
+    # Chromium refuses its own sandbox to root
+    for flag in flags + (["--no-sandbox"] if os.geteuid() == 0 else []):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    made = webdriver.Chrome(options=options, service=Service(DRIVER))
+    yield made
+    made.quit()
+
+
+@pytest.fixture
+def browser(driver: Any, page: Path) -> Any:
+    driver.get(page.as_uri())
+    driver.execute_script("gallery.scrollIntoView({behavior: 'instant'})")
+    wait_for(lambda: driver.find_elements("css selector", ".card"))
+    return driver
+
+
+def count(browser: Any) -> int:
+    text = browser.find_element("id", "count").text
+    return int(text.split(" of ")[0].replace(",", ""))
+
+
+def requests(browser: Any) -> set[str]:
+    messages = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
+    urls = [m["params"]["request"]["url"] for m in messages if m["method"] == "Network.requestWillBeSent"]
+    return {url.partition(":")[0] for url in urls}
+
+
+def press(browser: Any, *keys: str) -> None:
+    from selenium.webdriver.common.action_chains import ActionChains
+
+    ActionChains(browser).send_keys(*keys).perform()
+
+
+def wait_for(seen: Any, seconds: float = 10) -> None:
+    deadline = time.monotonic() + seconds
+    while not seen():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.02)
+
+
+def test_it_opens_without_an_error_a_request_or_a_wait(browser: Any) -> None:
+    paint = browser.execute_script(
+        "return performance.getEntriesByName('first-contentful-paint').map(e => e.startTime)"
+    )
+    assert browser.get_log("browser") == []
+    assert requests(browser) <= {"file", "blob", "data"}
+    assert count(browser) == 6 * PAIRS
+    assert paint
+    assert paint[0] < 2000
+    assert len(browser.find_elements("css selector", ".card")) < 100  # of 2,004: rows are drawn when seen
+
+
+def test_filters_change_the_number_of_pairs(browser: Any) -> None:
+    browser.find_element("css selector", "#filters fieldset label").click()
+    wait_for(lambda: count(browser) == 4 * PAIRS)
+    browser.execute_script("least.value = 0.7; least.dispatchEvent(new Event('input', {bubbles: true}))")
+    wait_for(lambda: 0 < count(browser) < 4 * PAIRS)
+    first = browser.find_elements("css selector", ".card b")
+    assert all(float(mark.text) >= 0.7 for mark in first)
+    assert [float(m.text) for m in first] == sorted((float(m.text) for m in first), reverse=True)
+    browser.find_element("css selector", "#filters [type=reset]").click()
+    wait_for(lambda: count(browser) == 6 * PAIRS)
+    browser.find_element("css selector", "#label option:nth-child(2)").click()
+    wait_for(lambda: 0 < count(browser) < 6 * PAIRS)
+
+
+def test_hostile_captions_are_text(browser: Any) -> None:
+    for text in (SCRIPT, IMAGE):
+        words = browser.find_element("id", "words")
+        words.clear()
+        words.send_keys(text)
+        wait_for(lambda: count(browser) == 6)
+        assert browser.find_element("css selector", ".card .prompt").text == text
+    assert browser.execute_script("return window.bad") is None
+    assert browser.find_elements("css selector", "#pairs img, #pairs script") == []
+    assert browser.get_log("browser") == []
+
+
+def test_a_pair_opens_steps_and_closes_by_keyboard(browser: Any) -> None:
+    from selenium.webdriver.common.keys import Keys
+
+    press(browser, "/")
+    wait_for(lambda: browser.switch_to.active_element.get_attribute("id") == "words")
+    browser.execute_script("document.querySelector('.card').focus()")
+    press(browser, Keys.ARROW_RIGHT, Keys.ENTER)
+    wait_for(lambda: browser.find_element("id", "pair").is_displayed())
+    assert browser.find_element("id", "place").text == "2 of 2,004"
+    assert (
+        len(browser.find_elements("css selector", "#paired > div")) == 3
+    )  # none, dual, loyal: one prompt, one noise
+    press(browser, Keys.ARROW_RIGHT, "d")
+    assert browser.find_element("id", "place").text == "3 of 2,004"
+    assert browser.find_element("id", "toggle-difference").get_attribute("aria-pressed") == "false"
+    press(browser, Keys.ESCAPE)
+    wait_for(lambda: not browser.find_element("id", "pair").is_displayed())
+    assert browser.switch_to.active_element.get_attribute("data-index") == "2"
+
+
+def test_a_jump_to_the_end_draws_the_end(browser: Any) -> None:
+    from selenium.webdriver.common.keys import Keys
+
+    browser.execute_script("document.querySelector('.card').focus()")
+    press(browser, Keys.END)
+    wait_for(lambda: browser.switch_to.active_element.get_attribute("data-index") == str(6 * PAIRS - 1))
+    assert len(browser.find_elements("css selector", ".card")) < 100
+
+
+def test_a_header_sorts_and_explains(browser: Any) -> None:
+    button = browser.find_element("css selector", "td[data-key=kd_heldout]")
+    assert button
+    header = browser.find_elements("css selector", "table.board .sort")
+    wanted = next(h for h in header if h.text.startswith("less than none"))
+    browser.execute_script("scrollTo({top: 0, behavior: 'instant'})")
+    wanted.click()
+    values = browser.find_elements("css selector", "td[data-key=reduction][data-value]")
+    numbers = [float(cell.get_attribute("data-value")) for cell in values]
+    assert numbers == sorted(numbers, reverse=True)
+    browser.find_element("css selector", "table.board .info").click()
+    assert "95th percentile" in browser.find_element("css selector", "[popover]:popover-open").text
+
+
+def test_nothing_is_wider_than_a_phone(browser: Any) -> None:
+    for width in (390, 1280):
+        metrics = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": width < 600}
+        browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+        assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+        shown = browser.find_elements("css selector", "figure .narrow")[0].is_displayed()
+        assert shown == (width < 600)

@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from replication_bench import cli
+from replication_bench.commands.watch import BLOCKS, spark, steps
+from replication_bench.progress import Point
+
+
+def run_cli(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
+    try:
+        cli.main(list(map(str, arguments)))
+        status = 0
+    except SystemExit as stop:
+        status = int(stop.code or 0)
+    captured = capsys.readouterr()
+    return status, captured.out, captured.err
+
+
+@pytest.mark.parametrize("form", ["table", "md", "csv", "tex", "json"])
+def test_the_leaderboard_is_printed_in_every_format(
+    runs: Path, capsys: pytest.CaptureFixture[str], form: str
+) -> None:
+    status, out, err = run_cli(capsys, "leaderboard", runs, "--format", form)
+    assert (status, err) == (0, "")
+    assert "loyal" in out
+    assert "48.63" in out or form == "csv"
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--sort", "kd_heldot"], "Did you mean 'kd_heldout'?"),
+        (["--format", "markdwn"], "unknown format 'markdwn'"),
+    ],
+)
+def test_bad_flags_are_one_line_and_status_2(
+    runs: Path, capsys: pytest.CaptureFixture[str], flags: list[str], words: str
+) -> None:
+    status, out, err = run_cli(capsys, "leaderboard", runs, *flags)
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert words in err
+
+
+@pytest.mark.parametrize("command", ["leaderboard", "report"])
+def test_no_results_are_one_line_and_status_2(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    (tmp_path / "empty").mkdir()
+    status, out, err = run_cli(capsys, command, tmp_path / "empty")
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert "there are no results" in err
+
+
+def test_unlike_protocols_are_refused_with_both_hashes(
+    runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = json.loads(next(runs.glob("*/result.json")).read_text(encoding="utf-8"))
+    (tmp_path / "result.json").write_text(
+        json.dumps(table | {"protocol": "3" * 64, "id": "other"}), encoding="utf-8"
+    )
+    status, _, err = run_cli(capsys, "leaderboard", runs, tmp_path, "--together")
+    assert status == 2
+    assert "protocol hash pppppppppppp" in err
+    assert "333333333333" in err
+    assert run_cli(capsys, "leaderboard", runs, tmp_path)[0] == 0
+
+
+def test_a_report_is_written_where_it_is_asked_for(
+    runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from reports import report
+    from reports.figures.all import Pictures
+
+    monkeypatch.setattr(report, "pictures", lambda table: Pictures([], []))
+    status, out, err = run_cli(capsys, "report", runs, "--out", tmp_path / "out")
+    assert status == 0
+    assert "report.html" in out
+    assert "--redact" in err
+    assert "--redact" not in run_cli(capsys, "report", runs, "--out", tmp_path / "out", "--redact")[2]
+
+
+def test_watch_shows_a_run_that_works_and_one_that_is_done(
+    runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "runs" / "a"
+    shutil.copytree(next(runs.iterdir()), folder)
+    status, out, _ = run_cli(capsys, "watch", folder, "--once")
+    assert status == 0
+    assert "finished: R 0." in out
+    assert "newest of 24 samples" in out
+    (folder / "result.json").unlink()
+    lines = [
+        {"at": 1.0, "step": "none: train all", "done": n, "total": 64, "loss": 1 / (n + 1)} for n in (0, 32)
+    ]
+    (folder / "progress.jsonl").write_text(
+        "".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8"
+    )
+    out = run_cli(capsys, "watch", tmp_path / "runs")[1]
+    assert "32 / 64" in out
+    assert "to go on, run the same command" in out
+    assert f"loss {BLOCKS[-1]}{BLOCKS[0]} 0.0303" in out
+
+
+def test_watching_nothing_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status, _, err = run_cli(capsys, "watch", tmp_path)
+    assert status == 2
+    assert "no run to watch" in err
+
+
+def test_many_losses_fit_on_a_line() -> None:
+    line = spark([float(i) for i in range(1000)])
+    assert len(line) <= 60
+    assert (line[0], line[-1]) == (BLOCKS[0], BLOCKS[-1])
+
+
+def test_a_step_that_begins_again_has_one_bar() -> None:
+    points = [Point(0, "a", 0, 8), Point(1, "a", 4, 8), Point(2, "a", 0, 8), Point(3, "b", 0, 8)]
+    assert steps(points).row_count == 2

@@ -1,0 +1,214 @@
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from run_folders import matches_of, result_of, write_run
+
+from replication_bench.errors import ConfigError
+from replication_bench.results import Result
+from reports import reductions
+from reports.board import Leaderboard
+from reports.boards import make_boards
+from reports.collect import Run
+from reports.leaderboard import BoardTable, Row
+from reports.pareto import front
+from reports.reductions import verdict
+from reports.values import Value
+
+Make = Callable[..., Result]
+TRAIN = [(f"{i}.png", f"picture {i}") for i in range(8)]
+NOWHERE = Path("/nowhere")
+
+
+def table_of(*results: Result, sort: str = "R") -> BoardTable:
+    (board,) = make_boards([Run(result, NOWHERE) for result in results])
+    return BoardTable(board, sort=sort)
+
+
+def row(table: BoardTable, label: str) -> Row:
+    return next(row for row in table.rows if row.label == label)
+
+
+def test_seeds_of_one_setting_are_one_row(runs: Path) -> None:
+    (table,) = Leaderboard().tables([runs])
+    assert {row.label: row.seeds for row in table.rows if row.seeds} == {
+        "none": (0, 1),
+        "dual": (0, 1),
+        "loyal": (0, 1),
+    }
+
+
+def test_rows_of_one_method_are_told_apart_by_what_differs(make: Make) -> None:
+    def with_tau(tau: int) -> Result:
+        made = make("loyal", values={"R": tau / 1000})
+        config = {**made.config, "method": {"name": "loyal", "options": {"loyal": {"tau": tau}}}}
+        return made.model_copy(update={"config": config, "id": f"loyal-{tau}"})
+
+    table = table_of(with_tau(300), with_tau(700))
+    assert [r.label for r in table.rows if r.seeds] == ["loyal (tau 300)", "loyal (tau 700)"]
+
+
+def test_rank_follows_the_direction_of_the_metric(make: Make, none: Result) -> None:
+    other = make("loyal", values={"R": 0.4, "sim_mean": 0.9}, paper="a paper")
+    assert [r.label for r in table_of(none, other).rows if r.seeds] == ["loyal", "none"]
+    assert [r.label for r in table_of(none, other, sort="sim_mean").rows if r.seeds] == ["none", "loyal"]
+    assert next(r.label for r in table_of(none, other, sort="reduction").rows) == "loyal"
+
+
+def test_closer_to_zero_is_better_where_zero_is_ideal(make: Make) -> None:
+    below = make("none", values={"sim_gt_05pc": -0.1})
+    above = make("loyal", values={"sim_gt_05pc": 0.3}, paper="a paper")
+    assert next(r.label for r in table_of(above, below, sort="sim_gt_05pc").rows) == "none"
+
+
+def test_controls_stand_in_order_without_a_rank(none: Result, dual: Result, loyal: Result) -> None:
+    found = {r.label: (r.rank, r.role) for r in table_of(none, dual, loyal).rows if r.role != "reported"}
+    assert found == {"dual": (None, "control"), "loyal": (1, "method"), "none": (2, "reference")}
+
+
+def test_a_dearer_row_is_a_control(make: Make, none: Result) -> None:
+    table = table_of(none, make(budget=20_000, images=20_000, seed=1))
+    assert {r.label: r.role for r in table.rows} == {
+        "none (budget 10,000)": "reference",
+        "none (budget 20,000)": "control",
+    }
+
+
+def test_a_missing_value_is_last_with_its_reason(none: Result, dual: Result) -> None:
+    table = table_of(none, dual, sort="r_star")
+    assert [r.label for r in table.rows] == ["none", "dual"]
+    assert row(table, "dual").values["r_star"].reason == "ceiling - floor < 0.05"
+    assert row(table, "dual").values["r_star"].value is None
+
+
+def test_an_unknown_column_is_answered_with_the_closest(none: Result) -> None:
+    with pytest.raises(ConfigError, match=r"no column 'kd_heldaut'.*Did you mean 'kd_heldout'\?"):
+        table_of(none, sort="kd_heldaut")
+
+
+@pytest.mark.parametrize(
+    ("change", "first", "second"),
+    [
+        ({"data": "1" * 64}, "dataset fingerprint dddddddddddd", "111111111111"),
+        ({"protocol": "3" * 64}, "protocol hash pppppppppppp", "333333333333"),
+        ({"budget_rule": "per_stage"}, "budget rule total", "per_stage"),
+    ],
+)
+def test_unlike_results_get_two_boards_and_are_never_forced_into_one(
+    make: Make, none: Result, change: dict[str, str], first: str, second: str
+) -> None:
+    runs = [Run(none, NOWHERE), Run(make("loyal", **change), NOWHERE)]
+    assert len(make_boards(runs)) == 2
+    with pytest.raises(ConfigError) as caught:
+        make_boards(runs, together=True)
+    assert first in str(caught.value)
+    assert second in str(caught.value)
+
+
+def test_the_reduction_has_a_paired_interval_that_holds_it(runs: Path) -> None:
+    (table,) = Leaderboard().tables([runs])
+    found = row(table, "loyal").values["reduction"]
+    assert found.low is not None
+    assert found.low < found.value < found.high
+    assert found.low > 0
+    assert row(table, "loyal").verdicts["reduction"] == "supported"
+    assert row(table, "loyal").values["p"].value < 0.01
+
+
+def test_without_matches_there_is_a_reduction_but_no_interval(none: Result, loyal: Result) -> None:
+    table = table_of(none, loyal)
+    found = row(table, "loyal").values["reduction"]
+    assert found.value == pytest.approx(1 - 0.509 / 0.546)
+    assert (found.low, found.note) == (None, "no interval: the matches of a run are missing")
+    assert row(table, "loyal").values["p"].reason == "needs 10 pairs of the same prompt and noise, got 0"
+    assert next(claim.verdict for claim in table.claims) == "undecided: no interval"
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "claim", "expected"),
+    [
+        (0.1, 0.2, 0.0, "supported"),
+        (-0.2, -0.1, 0.0, "not supported"),
+        (-0.1, 0.1, 0.0, "undecided"),
+        (0.0, 0.0, 0.0, "not supported"),
+        (0.03, 0.1, 0.4863, "not supported"),
+        (0.5, 0.6, 0.4863, "supported"),
+        (0.4, 0.6, 0.4863, "undecided"),
+    ],
+)
+def test_a_verdict_follows_from_the_interval(low: float, high: float, claim: float, expected: str) -> None:
+    assert verdict(Value((low + high) / 2, low, high), claim) == expected
+    assert verdict(Value((low + high) / 2), claim) == "undecided"
+
+
+def test_a_printed_reduction_is_judged_in_both_readings(
+    runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reductions, "side_of", lambda method: "data" if method == "dual" else "other")
+    (table,) = Leaderboard().tables([runs])
+    assert [(c.reading, c.claimed, c.verdict) for c in table.claims] == [
+        ("none", 0.4863, "not supported here"),
+        ("dual", 0.4863, "not supported here"),
+    ]
+    assert row(table, "dual").values["reduction_best"].reason == "this is what the others are compared with"
+
+
+def test_printed_numbers_have_rows_of_their_own_without_measured_values(runs: Path) -> None:
+    (table,) = Leaderboard().tables([runs])
+    printed = row(table, "loyal, as printed")
+    assert (printed.role, printed.rank, printed.seeds) == ("reported", None, ())
+    assert printed.values["reduction"].value == pytest.approx(0.4863)
+    assert printed.values["R"].value is None
+    assert "SD 2.1, LAION, other protocol" in printed.why
+
+
+def test_the_front_holds_what_nothing_beats_in_both() -> None:
+    assert front({"a": (1, 4), "b": (2, 2), "c": (3, 3), "d": (2, 2), "e": (4, 1)}) == ["a", "b", "d", "e"]
+
+
+def test_alignment_has_a_front_of_its_own_where_it_was_measured(none: Result, loyal: Result) -> None:
+    def with_alignment(result: Result, value: float) -> Result:
+        found = result.measurements[0].model_copy(
+            update={"name": "clipscore", "value": value, "better": "up"}
+        )
+        return result.model_copy(update={"measurements": (*result.measurements, found)})
+
+    table = table_of(with_alignment(none, 0.3), with_alignment(loyal, 0.2))
+    assert {r.label: r.front for r in table.rows if r.seeds} == {
+        "loyal": ("kd_heldout", "clipscore"),
+        "none": ("kd_heldout", "clipscore"),
+    }
+    assert "clipscore" in [column.key for column in table.columns]
+    assert "clipscore" not in [column.key for column in table_of(none, loyal).columns]
+
+
+def test_rows_of_another_prompt_are_not_paired(tmp_path: Path) -> None:
+    for method in ("none", "loyal"):
+        matches = matches_of(method, 0, TRAIN, 20)
+        matches["prompt"] += method
+        write_run(tmp_path / method, result_of(method, 0, matches), matches, pictures=False)
+    (table,) = Leaderboard().tables([tmp_path])
+    assert row(table, "loyal").values["reduction"].low is None
+
+
+def test_the_command_line_result_is_json_with_reasons(runs: Path) -> None:
+    leaderboard = Leaderboard()
+    found = json.loads(leaderboard.text(leaderboard.tables([runs]), "json"))
+    reference = next(r for r in found["boards"][0]["rows"] if r["role"] == "reference")
+    assert reference["values"]["reduction"] == {
+        "value": None,
+        "reason": "this is what the others are compared with",
+    }
+    with pytest.raises(ConfigError, match=r"unknown format 'jsn'.*Did you mean 'json'"):
+        leaderboard.text([], "jsn")
+
+
+def test_a_broken_table_of_matches_costs_its_intervals_and_not_the_board(runs: Path, tmp_path: Path) -> None:
+    shutil.copytree(runs, tmp_path / "runs")
+    next((tmp_path / "runs").glob("made-loyal-0-*/matches.parquet")).write_bytes(b"PAR1 no")
+    (table,) = Leaderboard().tables([tmp_path / "runs"])
+    assert row(table, "loyal").values["reduction"].note == "no interval: the matches of a run are missing"

@@ -1,0 +1,153 @@
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from run_folders import SCRIPT, break_picture, write_runs
+
+from replication_bench.errors import ConfigError, StoreError
+from reports import report
+from reports.atlas import ABSENT, Atlas
+from reports.figures.all import Pictures
+from reports.privacy import blurred
+from reports.report import Report, as_script_json
+
+PNG = b"\x89PNG"
+
+
+@pytest.fixture
+def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For tests about anything else: drawing takes most of a report's time."""
+    monkeypatch.setattr(report, "pictures", lambda table: Pictures([], ["left out by the test"]))
+
+
+def page_of(runs: Path, out: Path, **options: object) -> str:
+    return Report().build([runs], out, **options)[0].read_text(encoding="utf-8")
+
+
+def test_a_report_is_a_page_four_tables_and_every_picture_twice(built: Path) -> None:
+    names = {path.name for path in built.iterdir()}
+    assert names == {
+        "report.html",
+        *(f"leaderboard.{form}" for form in ("md", "csv", "tex", "json")),
+        "figures",
+    }
+    pictures = sorted(path.name for path in (built / "figures").iterdir())
+    stems = {"distributions", "replication-kd_heldout", "training-time", "duplication"}
+    assert set(pictures) == {f"{stem}.{form}" for stem in stems for form in ("png", "svg")}
+    assert (built / "figures" / "distributions.png").read_bytes().startswith(PNG)
+
+
+def test_a_report_is_built_twice_with_the_same_bytes(runs: Path, built: Path, tmp_path: Path) -> None:
+    again = Report().build([runs], tmp_path)
+    assert all(path.read_bytes() == (built / path.relative_to(tmp_path)).read_bytes() for path in again)
+
+
+def test_the_page_asks_for_nothing_from_outside(built: Path) -> None:
+    page = (built / "report.html").read_text(encoding="utf-8")
+    assert "default-src 'none'" in page
+    assert not re.findall(r"""(?:src|href)=["'](?!#|data:)[^"']*""", page)
+    assert not re.findall(r"@import|url\((?!#|\$)", page.partition("<body>")[0])
+
+
+def test_every_picture_has_words_for_those_who_do_not_see_it(built: Path) -> None:
+    page = (built / "report.html").read_text(encoding="utf-8")
+    told = re.findall(r'<div role="img" aria-label="([^"]+)"', page)
+    assert len(told) == page.count("<figure>") == 4
+    assert all(any(c.isdigit() for c in text) for text in told)
+
+
+def test_no_two_elements_share_an_id(built: Path) -> None:
+    page = (built / "report.html").read_text(encoding="utf-8")
+    ids = re.findall(r'\sid="([^"]+)"', page)
+    assert len(ids) == len(set(ids))
+
+
+def test_private_pictures_and_captions_are_marked_in_a_full_report(built: Path) -> None:
+    page = (built / "report.html").read_text(encoding="utf-8")
+    assert "This page contains training images and captions" in page
+    assert "a red circle" in page
+
+
+@pytest.mark.usefixtures("no_pictures")
+@pytest.mark.parametrize(
+    ("option", "sentence"), [("redact", "training images are left out"), ("blur", "are blurred")]
+)
+def test_a_redacted_page_holds_no_caption_no_name_and_no_sharp_picture(
+    runs: Path, tmp_path: Path, option: str, sentence: str
+) -> None:
+    page = page_of(runs, tmp_path, **{option: True})
+    assert sentence in page
+    captions = {path.read_text().strip() for path in (runs.parent / "data").glob("*.txt")}
+    assert captions
+    for secret in (*captions, "script>window", ".png", str(runs.parent)):
+        assert secret not in page
+    for path in tmp_path.rglob("leaderboard.*"):
+        assert not [c for c in captions if c in path.read_text(encoding="utf-8")]
+
+
+def test_a_blurred_picture_keeps_five_colours_a_side_and_no_more() -> None:
+    import numpy as np
+    from PIL import Image
+
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 255, (60, 60, 3), dtype=np.uint8))
+    other = noise.resize((5, 5), Image.Resampling.BOX).resize((60, 60), Image.Resampling.NEAREST)
+    assert blurred(noise).tobytes() == blurred(other).tobytes()
+
+
+def test_captions_cannot_leave_their_place(built: Path) -> None:
+    page = (built / "report.html").read_text(encoding="utf-8")
+    assert SCRIPT not in page
+    assert "<img" not in page
+    assert as_script_json({"a": "</script>&"}) == '{"a":"\\u003c/script\\u003e\\u0026"}'
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_moved_images_leave_a_page_that_says_so(runs: Path, tmp_path: Path) -> None:
+    shutil.copytree(runs.parent, tmp_path / "made")
+    (tmp_path / "made" / "data").rename(tmp_path / "gone")
+    results = list((tmp_path / "made").rglob("result.json"))
+    for path in results:
+        path.write_text(path.read_text().replace(str(runs.parent), str(tmp_path / "made")), encoding="utf-8")
+    shutil.rmtree(results[0].parent / "samples")
+    break_picture(results[1].parent / "samples" / "00003.png")
+    (results[2].parent / "matches.parquet").unlink()
+    page = page_of(tmp_path / "made", tmp_path / "out")
+    assert "Some generated images are no longer where their result lies, or cannot be read." in page
+    assert "The training images of folder cannot be shown" in page
+    assert f"No matches for {results[2].parent.name}" in page
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_two_boards_stand_apart_and_the_page_says_in_what(runs: Path, tmp_path: Path) -> None:
+    write_runs(tmp_path / "other", count=12, seeds=(0,), fingerprint="e" * 64)
+    written = Report().build([runs, tmp_path / "other"], tmp_path / "out")
+    page = written[0].read_text(encoding="utf-8")
+    assert page.count('<table class="board">') == 2
+    assert "These results need 2 boards" in page
+    assert "eeeeeeeeeeee" in page
+    with pytest.raises(ConfigError, match="eeeeeeeeeeee"):
+        Report().build([runs, tmp_path / "other"], tmp_path / "out", together=True)
+
+
+def test_an_unwritable_folder_is_named(runs: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError, match="the output folder cannot be written"):
+        Report().build([runs], tmp_path / "file" / "report")
+
+
+def test_a_picture_is_placed_once_and_the_budget_is_kept() -> None:
+    from PIL import Image
+
+    image = Image.new("RGB", (8, 8), "red")
+    atlas = Atlas(8, budget=1)
+    assert [atlas.add("a", lambda: image), atlas.add("a", lambda: image), atlas.add("b", lambda: image)] == [
+        0,
+        0,
+        1,
+    ]
+    assert atlas.add("gone", lambda: None) == ABSENT
+    atlas.close()
+    assert (len(atlas.sheets), atlas.add("late", lambda: image), atlas.left_out) == (1, ABSENT, 1)

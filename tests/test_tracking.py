@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from replication_bench import tracking
+from replication_bench.errors import ConfigError
+from replication_bench.results import Measurement
+from replication_bench.tracking import Tracked, check_tracker, flat, grid
+
+
+class Fake:
+    def __init__(self) -> None:
+        self.logged: list[tuple[dict[str, float], int]] = []
+        self.sent: list[Any] = []
+        self.config: dict[str, Any] = {}
+        self.closed = False
+
+    def store_init_configuration(self, values: dict[str, Any]) -> None:
+        self.config = values
+
+    def log(self, values: dict[str, float], step: int) -> None:
+        self.logged.append((values, step))
+
+    def log_images(self, values: dict[str, Any], **options: Any) -> None:
+        self.sent.append(values["samples"])
+
+    def finish(self) -> None:
+        self.closed = True
+
+
+class Silent:
+    def step(self, name: str, total: int) -> Any:
+        return lambda done: None
+
+    def loss(self, value: float) -> None:
+        pass
+
+
+class Measured:
+    measurements = (
+        Measurement(name="R", value=0.0),
+        Measurement(name="r_star", value=None, reason="no held-out images"),
+    )
+
+
+def test_an_unknown_tracker_is_answered_with_the_closest() -> None:
+    with pytest.raises(ConfigError, match=r"unknown tracker 'tensorbord'.*Did you mean 'tensorboard'\?"):
+        check_tracker("tensorbord")
+    check_tracker("none")
+
+
+def test_a_tracker_that_is_not_installed_names_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    import accelerate.tracking
+
+    monkeypatch.setattr(accelerate.tracking, "get_available_trackers", list)
+    with pytest.raises(ConfigError, match=r"the tracker .wandb. is not installed.*pip install wandb"):
+        check_tracker("wandb")
+
+
+def test_losses_metrics_and_samples_are_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = Fake()
+    monkeypatch.setattr(tracking, "new_tracker", lambda *arguments: fake)
+    (tmp_path / "samples").mkdir()
+    Image.new("RGB", (4, 4), "red").save(tmp_path / "samples" / "00000.png")
+    tracked = Tracked("tensorboard", "id", tmp_path, {"train": {"budget": 3, "precision": None}}, Silent())
+    advance = tracked.step("none: train all", 64)
+    advance(32)
+    tracked.loss(0.25)
+    tracked.loss(float("nan"))
+    tracked.finish(Measured(), tmp_path / "samples")  # type: ignore[arg-type]
+    assert fake.config == {"train.budget": 3, "train.precision": "None"}
+    assert fake.logged == [({"loss/train/all": 0.25}, 32), ({"metrics/R": 0.0}, 32)]
+    assert fake.sent[0].shape == (1, 4, 4, 3)
+    assert fake.closed
+
+
+def test_tensorboard_writes_its_files(tmp_path: Path) -> None:
+    pytest.importorskip("tensorboard", reason="tensorboard is missing (pip install tensorboard)")
+    (tmp_path / "samples").mkdir()
+    Image.new("RGB", (4, 4), "red").save(tmp_path / "samples" / "00000.png")
+    tracked = Tracked("tensorboard", "a-run", tmp_path / "tb", {"seed": 0}, Silent())
+    tracked.step("none: train all", 2)(2)
+    tracked.loss(0.5)
+    tracked.finish(Measured(), tmp_path / "samples")  # type: ignore[arg-type]
+    assert list((tmp_path / "tb" / "a-run").rglob("events.out.tfevents.*"))
+
+
+def test_a_grid_has_rows_of_equal_pictures(tmp_path: Path) -> None:
+    for index in range(3):
+        Image.new("RGB", (4, 6 + index)).save(tmp_path / f"{index}.png")
+    assert grid(sorted(tmp_path.glob("*.png")), across=2).size == (8, 12)
+
+
+def test_nested_tables_become_dotted_keys() -> None:
+    assert flat({"a": {"b": [1, 2]}, "c": True}) == {"a.b": "[1, 2]", "c": True}
