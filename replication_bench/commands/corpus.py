@@ -27,7 +27,7 @@ from replication_bench.corpus import (
 )
 from replication_bench.corpus.shard import read_shard_facts
 from replication_bench.errors import ConfigError, DataError, did_you_mean
-from replication_bench.search import KINDS, Index, open_index
+from replication_bench.search import KINDS, Index, open_index, own_recall, record_recall
 from replication_bench.store import check_writable, locked
 
 DTYPES = ("float16", "float32")
@@ -166,6 +166,8 @@ def build(request: Request, console: Console) -> tuple[Index, list[Outcome], flo
                 missing=missing,
                 progress=lambda done: progress.update(bar, completed=done),
             )
+        if index.facts.kind != "exact" and index.facts.recall is None and index.facts.rows > 1:
+            index = record_recall(index, own_recall(index))
     return index, outcomes, time.monotonic() - start
 
 
@@ -190,6 +192,7 @@ def summary(index: Index, outcomes: Sequence[Outcome], seconds: float) -> dict[s
         "missing": index.facts.extra["missing"],
         "skipped": skipped(index),
         "embedded_now": embedded,
+        "recall": None if index.facts.recall is None else dict(index.facts.recall),
         "seconds": round(seconds, 3),
         "images_per_worker_second": round(embedded / spent, 2)
         if (spent := worker_seconds(outcomes))
@@ -218,6 +221,13 @@ def show(facts: dict[str, Any], console: Console) -> None:
         f"from {facts['shards']} shards; {facts['embedded_now']:,} embedded now in {facts['seconds']:.1f} s",
         highlight=False,
     )
+    if recall := facts["recall"]:
+        low, high = recall["interval"]
+        console.print(
+            f"recall@{recall['k']} of {facts['kind']}: {recall['value']:.3f} [{low:.3f}, {high:.3f}], "
+            f"{recall['queries']} of its own rows against exact search",
+            highlight=False,
+        )
     left_out = [f"{one['shard']}/{one['key']}: {one['reason']}" for one in facts["skipped"]]
     left_out += [f"{name}: the whole shard" for name in facts["missing"]]
     if left_out:

@@ -4,7 +4,7 @@ from replication_bench.search.exact import check_excluded, nearest
 from replication_bench.search.index import KINDS, Index, IndexFacts, build_index, open_index
 from replication_bench.search.library import flat_index
 from replication_bench.search.neighbours import Neighbours, ordered, without
-from replication_bench.search.recall import Recall, measured_recall, record_recall
+from replication_bench.search.recall import Recall, measured_recall, own_recall, record_recall
 from replication_bench.search.rows import NpyRows, Rows, ShardedRows, check_rows, open_rows
 from replication_bench.search.sharded import ShardedIndex, open_shards
 
@@ -28,6 +28,7 @@ __all__ = [
     "open_rows",
     "open_shards",
     "ordered",
+    "own_recall",
     "record_recall",
     "without",
 ]

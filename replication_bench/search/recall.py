@@ -85,6 +85,22 @@ def measured_recall(
     return Recall(value, k, len(sample), interval, threshold, int(copied.sum()), share, reason)
 
 
+def own_recall(index: Searchable, count: int = 256, k: int = 1, seed: int = 0) -> Recall:
+    """Recall measured with rows of the index itself as queries, each excluded from its own answer.
+
+    Training images stand in for generated ones that are not there yet: a duplicate is found as a copy would be.
+
+    Args:
+        index: the index.
+        count: size of the sample, at most.
+        k: neighbours a query.
+        seed: of the sample.
+    """
+    rows = len(index.rows)
+    ids = np.sort(np.random.default_rng(seed).choice(rows, min(count, rows), replace=False))
+    return measured_recall(index, np.asarray(index.rows[ids], np.float32), k, exclude=ids)
+
+
 def record_recall(index: Index, recall: Recall) -> Index:
     """Write a measured recall into the index's ``index.json``; returns the index with it."""
     facts = replace(index.facts, recall=asdict(recall))

@@ -94,7 +94,9 @@ def test_another_kind_is_built_from_the_same_shards(
     write_shards(tmp_path / "tars", 2, 20)
     corpus(tmp_path / "tars", "--out", tmp_path / "index")
     assert corpus(tmp_path / "tars", "--out", tmp_path / "index", "--kind", "ivf-flat") == 0
-    assert open_index(tmp_path / "index").facts.kind == "ivf-flat"
+    facts = open_index(tmp_path / "index").facts
+    assert (facts.kind, facts.recall is not None and facts.recall["queries"]) == ("ivf-flat", 40)
+    assert "recall@1 of ivf-flat" in capsys.readouterr().out
     assert log.read_text() == "20\n" * 2
 
 
