@@ -111,7 +111,7 @@ def check_outcomes(outcomes: Sequence[Outcome], allow_missing: bool) -> list[str
     failed = [outcome for outcome in outcomes if outcome.error]
     if failed and not allow_missing:
         raise DataError(
-            f"{len(failed)} of {len(outcomes)} shards gave no vectors; first: {failed[0].error}",
+            f"{len(failed)} of {len(outcomes)} shards gave no vectors; first: {failed[0].error.rstrip('.')}",
             hint="Mend them and run the same command, or leave them out with --allow-missing.",
         )
     return sorted(outcome.shard for outcome in failed)

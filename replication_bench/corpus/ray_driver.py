@@ -55,11 +55,13 @@ def connect(ray: Any, workers: int | None) -> int:
         try:
             options = {} if os.environ.get("RAY_ADDRESS") else {"num_cpus": workers or os.cpu_count()}
             ray.init(logging_level="WARNING", include_dashboard=False, log_to_driver=False, **options)
-        except (ConnectionError, ValueError, TimeoutError) as error:
-            got = os.environ.get("RAY_ADDRESS", "no address")
-            raise ConfigError(
-                "Ray cannot be reached", where="RAY_ADDRESS", got=got, want="a cluster"
-            ) from error
+        except (
+            Exception
+        ) as error:  # Ray raises a bare Exception where a node of its own does not come up in time
+            where = os.environ.get("RAY_ADDRESS", "a cluster of its own on this machine")
+            got = str(error).splitlines()[0] if str(error) else type(error).__name__
+            hint = "Run the same command again, or use --workers."
+            raise ConfigError("Ray cannot be reached or started", where=where, got=got, hint=hint) from error
     return workers or max(1, int(ray.cluster_resources().get("CPU", 1)))
 
 

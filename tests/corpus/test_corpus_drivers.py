@@ -4,6 +4,7 @@ import json
 import os
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,7 @@ from corpus_parts import MadeEmbedder, picture, sample, write_shards, write_tar
 
 from replication_bench.corpus import Outcome, ShardJob, embed_shard, finished, merge, run_local, run_ray
 from replication_bench.corpus.job import MakeEmbedder
-from replication_bench.errors import DataError, WeightsError
+from replication_bench.errors import ConfigError, DataError, WeightsError
 from replication_bench.search import Index, nearest, open_index
 
 
@@ -152,6 +153,16 @@ def test_damaged_parts_are_one_line(tmp_path: Path) -> None:
 def test_without_ray_the_line_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "ray", None)
     with pytest.raises(WeightsError, match=r"replbench\[ray\]"):
+        list(run_ray(jobs_of([tmp_path / "a.tar"], tmp_path), MadeEmbedder))
+
+
+def test_a_cluster_that_does_not_come_up_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def init(**options: object) -> None:
+        raise Exception("The current node timed out during startup.\nmore")
+
+    ray = SimpleNamespace(is_initialized=lambda: False, init=init)
+    monkeypatch.setattr("replication_bench.corpus.ray_driver.ray_library", lambda: ray)
+    with pytest.raises(ConfigError, match=r"timed out during startup\. Run the same"):
         list(run_ray(jobs_of([tmp_path / "a.tar"], tmp_path), MadeEmbedder))
 
 
