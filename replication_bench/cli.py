@@ -261,6 +261,46 @@ def watch(
 
 
 @app.command()
+def corpus(
+    shards: Annotated[list[str], typer.Argument(help="Tar shards of webdataset, or folders of them.")],
+    out: Annotated[Path, typer.Option(help="Where the index is written.")],
+    workers: Annotated[
+        int | None, typer.Option(help="Processes (1), or with --ray actors (one a CPU of the cluster).")
+    ] = None,
+    ray: Annotated[bool, typer.Option("--ray", help="Work on Ray: RAY_ADDRESS, or this machine.")] = False,
+    gpus: Annotated[float, typer.Option(help="GPUs that each actor reserves, with --ray.")] = 0,
+    embedder: Annotated[str, typer.Option(help="An embedder's name.")] = "sscd",
+    option: Annotated[
+        list[str] | None, typer.Option(help="key=value for the embedder, as pixels=320; repeatable.")
+    ] = None,
+    kind: Annotated[str, typer.Option(help="exact, ivf-flat or ivf-pq.")] = "exact",
+    dtype: Annotated[str, typer.Option(help="float16 or float32 storage.")] = "float16",
+    allow_missing: Annotated[
+        bool, typer.Option("--allow-missing", help="Leave out shards that cannot be read, and say so.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Embed shards of images on many workers and merge them into an index. To resume, run the same command."""
+    from replication_bench.commands import corpus as command
+
+    command.run(
+        command.Request(
+            shards=tuple(shards),
+            out=out,
+            embedder=embedder,
+            options=tuple(option or ()),
+            workers=workers,
+            ray=ray,
+            gpus=gpus,
+            kind=kind,
+            dtype=dtype,
+            allow_missing=allow_missing,
+        ),
+        json,
+    )
+
+
+@app.command()
 def methods(json: Json = False) -> None:
     """The installed methods."""
     listing("methods", json)

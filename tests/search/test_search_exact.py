@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import subprocess
 import sys
 
 import numpy as np
@@ -41,10 +42,70 @@ def test_equal_similarities_go_to_the_lowest_id() -> None:
     assert nearest(np.eye(4, dtype=np.float32)[:1], gallery, 2).ids.tolist() == [[1, 2]]
 
 
-def test_blocks_do_not_change_the_answer(rows: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = nearest(rows, rows, 2)
-    monkeypatch.setattr("replication_bench.search.BLOCK", 7)
-    np.testing.assert_array_equal(nearest(rows, rows, 2).ids, whole.ids)
+@pytest.mark.parametrize(("queries", "gallery"), [(7, 60), (60, 11), (13, 7), (1, 1)])
+def test_blocks_do_not_change_a_bit(
+    rows: np.ndarray, monkeypatch: pytest.MonkeyPatch, queries: int, gallery: int
+) -> None:
+    rows[40:50] = rows[3]
+    whole = nearest(rows, rows, 3, exclude=np.arange(60))
+    monkeypatch.setattr("replication_bench.search.exact.QUERY_BLOCK", queries)
+    monkeypatch.setattr("replication_bench.search.exact.GALLERY_BLOCK", gallery)
+    monkeypatch.setattr("replication_bench.search.ties.BLOCK", gallery)
+    blocked = nearest(rows, rows, 3, exclude=np.arange(60))
+    np.testing.assert_array_equal(blocked.ids, whole.ids)
+    np.testing.assert_array_equal(blocked.similarity, whole.similarity)
+
+
+def test_a_nan_is_told_by_its_row_in_the_whole_gallery(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("replication_bench.search.exact.GALLERY_BLOCK", 4)
+    gallery = np.ones((20, 3), np.float32)
+    gallery[13, 1] = np.inf
+    with pytest.raises(DataError, match="1 such rows, first 13"):
+        nearest(gallery[:2], gallery)
+
+
+def test_progress_counts_gallery_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("replication_bench.search.exact.GALLERY_BLOCK", 4)
+    seen: list[int] = []
+    nearest(np.eye(3), np.ones((10, 3)), progress=seen.append)
+    assert seen == [4, 8, 10]
+
+
+def test_a_crowd_larger_than_a_chunk_is_settled_by_id() -> None:
+    gallery = np.eye(5, dtype=np.float32)[np.arange(900) % 5]
+    found = nearest(np.repeat(gallery, 2, axis=0)[:700], gallery, 3)
+    first = np.arange(700) // 2 % 5
+    np.testing.assert_array_equal(found.ids, first[:, None] + [0, 5, 10])
+
+
+def test_rows_that_differ_by_rounding_only_are_ordered_by_their_float64_products() -> None:
+    rng = np.random.default_rng(3)
+    row = unit(rng.standard_normal((1, 384)))
+    gallery = (row + rng.standard_normal((300, 384)) * 3e-8).astype(np.float32)
+    exact = (row.astype(np.float64) @ gallery.T.astype(np.float64)).astype(np.float32)[0]
+    best = np.lexsort((np.arange(300), -exact))[:4]
+    for count in (1, 30):  # FAISS computes few and many queries by different routes
+        np.testing.assert_array_equal(nearest(np.repeat(row, count, axis=0), gallery, 4).ids[-1], best)
+
+
+MEMORY = """
+import resource, sys
+import numpy as np
+from replication_bench.search import nearest
+rng = np.random.default_rng(0)
+rows = rng.standard_normal((int(sys.argv[1]), 8), dtype=np.float32)
+nearest(rows[:100], rows[:100])
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+nearest(rows, rows)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+
+
+def test_peak_memory_does_not_grow_with_queries_times_gallery() -> None:
+    peak = subprocess.run(
+        [sys.executable, "-c", MEMORY, "24000"], capture_output=True, text=True, check=True, timeout=120
+    )
+    assert int(peak.stdout) < 150_000, "KiB; the full matrix would take 2,250,000"
 
 
 @pytest.mark.parametrize(
