@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from replication_bench.audit.index import Index
 from replication_bench.audit.labels import CopyThreshold, label
 from replication_bench.duplicates import Alike
-from replication_bench.evidence import find_sources, own_similarity
+from replication_bench.evidence import find_sources
 from replication_bench.metrics.metric import Floats
 from replication_bench.search import Neighbours
 from replication_bench.store import write_atomic
@@ -46,13 +46,11 @@ class Found(NamedTuple):
     alike: Alike
 
 
-def own_prompt_similarity(generated: Index, train: Index) -> Floats:
-    """Similarity to the nearest training image whose caption is the prompt, float32 [g]; NaN where none is."""
+def own_sources(generated: Index, train: Index) -> list[tuple[int, ...]]:
+    """Rows of the training images whose caption is the prompt of each generated image."""
     prompts = [row.captions[0] if row.captions else None for row in generated.rows]
-    captions = [row.captions for row in train.rows]
-    known = find_sources([prompt or "" for prompt in prompts], captions)
-    sources = [rows if prompt is not None else () for prompt, rows in zip(prompts, known, strict=True)]
-    return own_similarity(generated.vectors, np.asarray(train.vectors), sources)
+    known = find_sources([prompt or "" for prompt in prompts], [row.captions for row in train.rows])
+    return [rows if prompt is not None else () for prompt, rows in zip(prompts, known, strict=True)]
 
 
 def rows_of(found: Found) -> Iterator[dict[str, Any]]:

@@ -20,7 +20,7 @@ from replication_bench.audit.embedders import record_of
 from replication_bench.audit.index import Index, unlike_fields
 from replication_bench.audit.indexing import absolute, cached_index
 from replication_bench.audit.labels import copy_threshold
-from replication_bench.audit.matches import Found, own_prompt_similarity, write_matches
+from replication_bench.audit.matches import Found, own_sources, write_matches
 from replication_bench.audit.repeated import copy_measurements
 from replication_bench.audit.request import (
     AuditRequest,
@@ -203,16 +203,15 @@ class Audit:
             gallery[:0] if heldout is None else np.asarray(heldout.vectors),
             matches=matches,
             background=alike.closest if len(gallery) > 1 else alike.closest[:0],
+            sources=own_sources(generated, train),
         )
         threshold = copy_threshold(evidence.floor)
-        own = own_prompt_similarity(generated, train)
         name = "matches" if first else f"matches-{slug(chosen.embedder.protocol.name)}"
-        write_matches(self.folder, name, Found(generated, train, matches, own, threshold, alike))
+        write_matches(
+            self.folder, name, Found(generated, train, matches, evidence.own_prompt, threshold, alike)
+        )
         extra = copy_measurements(evidence, threshold, alike, self.measure.confidence)
-        return [
-            marked(m, one)
-            for m in (*extra, *own_measurements(own, generated, train), *self.measured(evidence, one))
-        ]
+        return [marked(m, one) for m in (*extra, *self.measured(evidence, one))]
 
     def measured(self, evidence: Evidence, one: Compared) -> Sequence[Measurement]:
         """Every metric behind the door."""
@@ -291,29 +290,6 @@ def check_heldout(one: Compared) -> None:
             got=got,
             want="none shared",
         )
-
-
-def own_measurements(own: np.ndarray, generated: Index, train: Index) -> list[Measurement]:
-    """How near the images are to the training image of their own prompt."""
-    known = own[~np.isnan(own)]
-    reason = None
-    if not len(known):
-        reason = "no prompt is the caption of a training image"
-        if not any(row.captions for row in generated.rows):
-            reason = "the generated images have no prompts"
-        elif not any(row.captions for row in train.rows):
-            reason = "the training images have no captions"
-    return [
-        Measurement(
-            name="own_prompt_mean",
-            value=None if reason else float(known.mean(dtype=np.float64)),
-            reason=reason,
-            n=len(known),
-            unit="cosine",
-            better="down",
-            note=None if reason else "over images whose prompt is a training caption",
-        )
-    ]
 
 
 def marked(measurement: Measurement, one: Compared) -> Measurement:

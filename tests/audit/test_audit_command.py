@@ -57,7 +57,7 @@ def test_an_audit_names_the_copies_and_their_sources(
         assert sheet.size[0] > 500
     shown = command("audit", "--generated", sets[0], "--train", sets[1], "--out", out, *FEW)[1]
     assert "2 of 6 generated images are copies (similarity above 0.75) of 2 training images" in shown
-    assert "not measured: own prompt, mean: the generated images have no prompts" in shown
+    assert "not measured: own prompt, mean: no prompt is the caption of a training image" in shown
 
 
 def test_the_same_command_computes_nothing_again_and_changed_images_do(
