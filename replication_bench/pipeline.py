@@ -104,7 +104,8 @@ class Run:
                     protocol=self.bench.embedder.protocol.hash,
                     step=self.watch.step,
                 )
-            result = self.result(passed, jobs, network, calls, measurements)
+            facts = self.method.facts((), self.prepare(), self.context)
+            result = self.result(passed, jobs, network, calls, (*measurements, *facts))
             write_json(self.result_path, result.model_dump(mode="json"))
             return result
 
@@ -184,7 +185,9 @@ class Run:
             "parameters": sum(p.numel() for p in weights),
             "trained": sum(p.numel() for p in weights if p.requires_grad),
         }
-        denoiser = self.method.denoiser([network.requires_grad_(False).eval() for network in networks])
+        self.context.networks = tuple(network.requires_grad_(False).eval() for network in networks)
+        with self.seeds.ambient("denoiser"):
+            denoiser = self.method.denoiser(self.context.networks)
         sampler = Sampler(self.method, denoiser, self.context, self.config.sample, self.seeds)
         samples = plan(self.bench.splits.train, self.config.sample.samples)
         advance = self.watch.step(f"{self.config.method.name}: sample", len(samples))

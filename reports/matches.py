@@ -11,7 +11,7 @@ import pyarrow as pa
 from replication_bench.errors import DataError
 from replication_bench.results import Match
 
-COLUMNS = tuple(Match.model_fields)
+COLUMNS = tuple(name for name, field in Match.model_fields.items() if field.is_required())
 
 
 def read_matches(path: Path) -> pd.DataFrame:

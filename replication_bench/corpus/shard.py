@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import time
 from collections.abc import Iterator
@@ -17,7 +16,7 @@ import pandas as pd
 from PIL import Image, UnidentifiedImageError
 
 from replication_bench.corpus.tar import Member, read_shard
-from replication_bench.data.images import read_image
+from replication_bench.data.images import decode_image
 from replication_bench.embedders.protocol import Embedder
 from replication_bench.errors import DataError
 from replication_bench.search.files import stored, told_when_full, write_rows
@@ -42,7 +41,7 @@ def decoded(member: Member) -> Image.Image | str:
     if member.image is None:
         return "no image"
     try:
-        return read_image(io.BytesIO(member.image))  # type: ignore[arg-type]  # Pillow opens both
+        return decode_image(member.image, "sample").image
     except DataError as error:
         cause = error.__cause__
         # Pillow's own line names an object in memory
