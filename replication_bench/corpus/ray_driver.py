@@ -59,7 +59,7 @@ def connect(ray: Any, workers: int | None) -> int:
             Exception
         ) as error:  # Ray raises a bare Exception where a node of its own does not come up in time
             where = os.environ.get("RAY_ADDRESS", "a cluster of its own on this machine")
-            got = str(error).splitlines()[0] if str(error) else type(error).__name__
+            got = str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
             hint = "Run the same command again, or use --workers."
             raise ConfigError("Ray cannot be reached or started", where=where, got=got, hint=hint) from error
     return workers or max(1, int(ray.cluster_resources().get("CPU", 1)))
