@@ -1,1 +1,1 @@
-"""Mitigations from the literature, one file a family, behind the same entry points as anyone's package."""
+"""Mitigations from the literature, one file or package a family, behind the same entry points as anyone's package."""
