@@ -1,0 +1,61 @@
+"""The ``replbench`` command: parse, call, print. Heavy imports stay inside functions so that ``--help`` is quick."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any
+
+import typer
+
+# the order of the imports is the order of --help
+from replication_bench.cli import runs  # noqa: F401
+
+# isort: split
+from replication_bench.cli import images  # noqa: F401
+
+# isort: split
+from replication_bench.cli import results  # noqa: F401
+
+# isort: split
+from replication_bench.cli import lists  # noqa: F401
+
+# isort: split
+from replication_bench.cli.app import app
+from replication_bench.errors import ReplbenchError
+
+# typer carries its own copy of click: its exceptions are found through the one that it exports
+CommandError: Any = typer.BadParameter.__mro__[2]
+
+
+def add_plugin_commands() -> None:
+    """Commands of other packages: each entry point is a ``typer.Typer``, mounted under its name."""
+    from replication_bench import plugins
+
+    for name, plugin in plugins.available("commands").items():
+        app.add_typer(plugin.load(), name=name)
+
+
+def fail(line: str, status: int = 2) -> None:
+    """One line on stderr, then the exit status."""
+    sys.stderr.write(f"replbench: {line}\n")
+    sys.exit(status)
+
+
+def main(arguments: list[str] | None = None) -> Any:
+    """Entry point: a user's mistake is one line and status 2; a bug keeps its traceback."""
+    # read by OpenMP when torch is imported: spinning threads on shared cores are many times slower
+    os.environ.setdefault("GOMP_SPINCOUNT", "0")
+    try:
+        add_plugin_commands()
+        app(
+            (sys.argv[1:] if arguments is None else arguments) or ["--help"],
+            standalone_mode=False,
+            prog_name="replbench",
+        )
+    except CommandError as error:
+        fail(" ".join(error.format_message().split()))
+    except ReplbenchError as error:
+        fail(str(error))
+    except (KeyboardInterrupt, typer.Abort):
+        fail("interrupted; run the same command to go on where it stopped", 130)

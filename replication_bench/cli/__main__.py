@@ -1,0 +1,5 @@
+"""``python -m replication_bench.cli``."""
+
+from replication_bench.cli import main
+
+main()
