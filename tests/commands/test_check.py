@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from torch import Tensor
+
+from replication_bench.cli import main
+from replication_bench.method import Method
+from replication_bench.testing import method_checks
+
+
+def names() -> list[str]:
+    return [check.__name__ for check in method_checks()]
+
+
+def test_a_sound_method_holds_every_check(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["check", "none", "--json"])
+    assert json.loads(capsys.readouterr().out) == [{"check": name, "failure": None} for name in names()]
+
+
+def test_a_broken_method_names_its_check_and_ends_with_status_1(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Broken(Method):
+        def image(self, image: Tensor, rng: object) -> Tensor:
+            return image.mul_(np.float32(0.5))
+
+    monkeypatch.setattr(
+        "replication_bench.commands.check.build_method", lambda name, options: (Broken(), None)
+    )
+    with pytest.raises(SystemExit) as stopped:
+        main(["check", "none"])
+    assert stopped.value.code == 1
+    out = " ".join(capsys.readouterr().out.split())
+    assert "broken check_hooks_leave_inputs_unchanged: the hook 'image' changes its arguments" in out
+    assert "holds check_timesteps" in out
+
+
+@pytest.mark.parametrize(
+    ("name", "message"), [("nine", "unknown method"), ("loyal+gn", "one method at a time")]
+)
+def test_what_is_no_method_is_one_line(capsys: pytest.CaptureFixture[str], name: str, message: str) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["check", name])
+    assert stopped.value.code == 2
+    assert message in capsys.readouterr().err
