@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +75,13 @@ class Facts:
     vectors: str
     rows: str
     version: int = VERSION
+
+    @property
+    def followed(self) -> ImageProtocol:
+        """The protocol that the vectors were made under."""
+        # JSON has no tuples
+        fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in self.protocol.items()}
+        return ImageProtocol(**fields)
 
 
 @dataclass(frozen=True)
@@ -179,15 +186,3 @@ def check_place(folder: Path) -> None:
 def own_name(name: str) -> bool:
     """Whether a file of this name may be left over from an index that was being written."""
     return name.lstrip(".").startswith(("vectors-", "rows-", "index-"))
-
-
-def same_protocol(facts: Facts, protocol: ImageProtocol) -> bool:
-    """Whether the index was made under ``protocol``."""
-    return facts.protocol_hash == protocol.hash
-
-
-def unlike_fields(facts: Facts, protocol: ImageProtocol) -> str:
-    """The fields in which two protocols differ: ``pixels 128 / 320``."""
-    now = json.loads(json.dumps(asdict(protocol)))  # tuples become lists, as in the file
-    pairs = ((f.name, facts.protocol.get(f.name), now[f.name]) for f in fields(protocol))
-    return ", ".join(f"{name} {str(a)[:12]} / {str(b)[:12]}" for name, a, b in pairs if a != b)

@@ -27,14 +27,12 @@ from replication_bench.audit.index import (
     read_facts,
     read_index,
     remove_old,
-    same_protocol,
-    unlike_fields,
     write_rows,
 )
 from replication_bench.audit.source import Entry, Skipped, Source, picture_of
 from replication_bench.config import NamedOptions
 from replication_bench.embedders.cache import read_vectors, write_vectors
-from replication_bench.embedders.protocol import Embedder, Vectors
+from replication_bench.embedders.protocol import Embedder, Vectors, differences
 from replication_bench.errors import ConfigError, DataError
 from replication_bench.store import cache_folder, locked, write_atomic, write_json
 
@@ -179,25 +177,20 @@ def earlier(folder: Path, embedder: Embedder, force: bool) -> Index | None:
     if not is_index(folder):
         return None
     try:
-        facts = read_facts(folder)
-    except DataError:
-        if force:
-            return None
-        raise
-    if same_protocol(facts, embedder.protocol):
-        try:
+        made = read_facts(folder).followed
+        if made == embedder.protocol:
             return read_index(folder)
-        except DataError:
-            if force:
-                return None
+    except DataError:
+        if not force:
             raise
+        return None
     if force:
         return None
     raise ConfigError(
         "the index was made under another protocol",
         where=folder,
-        got=f"{facts.protocol['name']} {facts.protocol_hash[:12]}",
-        want=f"{embedder.protocol.name} {embedder.protocol.hash[:12]} ({unlike_fields(facts, embedder.protocol)})",
+        got=f"{made.name} {made.hash[:12]}",
+        want=f"{embedder.protocol.name} {embedder.protocol.hash[:12]} ({differences(made, embedder.protocol)})",
         hint="Choose another --out, or give --force to make it anew.",
     )
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from replication_bench.audit.embedders import build_embedder, parse, resolve_embedder
+from replication_bench.audit.embedders import build_embedder, choose_embedder
 from replication_bench.audit.index import Index, is_index, read_index
 from replication_bench.audit.indexing import absolute
 from replication_bench.audit.opening import open_source
@@ -122,10 +122,7 @@ def choose_embedders(typed: tuple[str, ...], measure: MeasureConfig, places: lis
     if not typed and saved is not None:
         return [Chosen(saved, build_embedder(saved))]
     texts = typed or (measure.embedder,)
-    found = []
-    for text in texts:
-        options = resolve_embedder(text, measure.embedder_options)
-        found.append(Chosen(options, build_embedder(options, parse(text)[1])))
+    found = [Chosen(*choose_embedder(text, measure.embedder_options)) for text in texts]
     hashes = [chosen.embedder.protocol.hash for chosen in found]
     if len(set(hashes)) < len(hashes):
         raise ConfigError("an embedder is named twice", where="--embedder", got=", ".join(texts))

@@ -17,7 +17,7 @@ import numpy as np
 from replication_bench import machine
 from replication_bench._version import __version__
 from replication_bench.audit.embedders import record_of
-from replication_bench.audit.index import Index, unlike_fields
+from replication_bench.audit.index import Index
 from replication_bench.audit.indexing import absolute, cached_index
 from replication_bench.audit.labels import copy_threshold
 from replication_bench.audit.matches import Found, own_sources, write_matches
@@ -33,7 +33,8 @@ from replication_bench.audit.request import (
     open_places,
 )
 from replication_bench.duplicates import find_alike
-from replication_bench.errors import ConfigError, DataError, StoreError
+from replication_bench.embedders.protocol import check_comparable
+from replication_bench.errors import DataError, StoreError
 from replication_bench.evidence import build_evidence
 from replication_bench.metrics import Evidence, all_metrics
 from replication_bench.results import DatasetRecord, ImagesRecord, Measurement, Result, read_result
@@ -76,25 +77,15 @@ def force_or_refuse(index: Index, chosen: Chosen, force: bool) -> str:
         ConfigError: unlike protocols without ``force``.
         DataError: vectors of another length, which nothing can compare.
     """
-    facts, protocol = index.facts, chosen.embedder.protocol
-    if facts.protocol_hash == protocol.hash:
-        return ""
-    saved = f"{facts.protocol['name']} {facts.protocol_hash[:12]}"
-    asked = f"{protocol.name} {protocol.hash[:12]}"
-    if facts.dim != chosen.embedder.dim:
-        got = f"{facts.dim} features under {saved}, {chosen.embedder.dim} under {asked}"
-        raise DataError("the vectors have unlike lengths", where=index.folder, got=got)
-    if force:
-        return (
-            f"forced comparison of unlike protocols: {saved} and {asked} ({unlike_fields(facts, protocol)})"
+    made, asked = index.facts.followed, chosen.embedder.protocol
+    if made != asked and index.facts.dim != chosen.embedder.dim:
+        got = (
+            f"{index.facts.dim} features under {made.name} {made.hash[:12]}, "
+            f"{chosen.embedder.dim} under {asked.name} {asked.hash[:12]}"
         )
-    raise ConfigError(
-        "vectors of unlike protocols cannot be compared",
-        where=index.folder,
-        got=f"{saved} in the index",
-        want=f"{asked} ({unlike_fields(facts, protocol)})",
-        hint="Leave --embedder out to use that of the index, or give --force, which marks the result.",
-    )
+        raise DataError("the vectors have unlike lengths", where=index.folder, got=got)
+    hint = "Leave --embedder out to use that of the index, or give --force, which marks the result."
+    return check_comparable(made, asked, force, index.folder, hint) or ""
 
 
 class Audit:

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import Progress
 
+from replication_bench.commands.progress import new_progress
 from replication_bench.config import parse_value
 from replication_bench.corpus import (
     Outcome,
@@ -169,13 +170,6 @@ def build(request: Request, console: Console) -> tuple[Index, list[Outcome], flo
         if index.facts.kind != "exact" and index.facts.recall is None and index.facts.rows > 1:
             index = record_recall(index, own_recall(index))
     return index, outcomes, time.monotonic() - start
-
-
-def new_progress(console: Console) -> Progress:
-    """Bars with counts, a note and elapsed time."""
-    note = TextColumn("{task.fields[note]}")
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), note, TimeElapsedColumn())
-    return Progress(*columns, console=console)
 
 
 def summary(index: Index, outcomes: Sequence[Outcome], seconds: float) -> dict[str, Any]:

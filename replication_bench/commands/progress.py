@@ -17,7 +17,7 @@ class Bars:
 
     def step(self, name: str, total: int) -> Callable[[int], None]:
         """A new bar; returns the function that moves it."""
-        task = self.task = self.progress.add_task(name, total=total, loss="")
+        task = self.task = self.progress.add_task(name, total=total, note="")
 
         def advance(done: int) -> None:
             self.progress.update(task, completed=done)
@@ -27,16 +27,16 @@ class Bars:
     def loss(self, value: float) -> None:
         """Show the loss beside the newest bar."""
         if self.task is not None and value == value:
-            self.progress.update(self.task, loss=f"loss {value:.3f}")
+            self.progress.update(self.task, note=f"loss {value:.3f}")
 
 
 def new_progress(console: Console) -> Progress:
-    """Bars with counts, loss and elapsed time."""
+    """Bars with counts, a note such as the loss, and elapsed time."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("{task.fields[loss]}"),
+        TextColumn("{task.fields[note]}"),
         TimeElapsedColumn(),
     )
     return Progress(*columns, console=console)

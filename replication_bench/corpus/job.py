@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from replication_bench import plugins
 from replication_bench.corpus.shard import embed_shard, read_shard_facts
 from replication_bench.embedders.protocol import Embedder
-from replication_bench.errors import ConfigError, DataError, ReplbenchError
+from replication_bench.errors import DataError, ReplbenchError
 
 MakeEmbedder = Callable[[], Embedder]
 
@@ -56,13 +57,7 @@ def build_embedder(name: str, options: Mapping[str, Any]) -> Embedder:
         ConfigError: options that it does not take.
         WeightsError: its weights are missing.
     """
-    from replication_bench import plugins
-
-    target = plugins.load("embedders", name)
-    try:
-        embedder: Embedder = target(**options)
-    except TypeError as error:
-        raise ConfigError("the embedder does not take these options", where=name, got=error) from error
+    embedder: Embedder = plugins.construct("embedders", name, options)
     return embedder
 
 

@@ -92,8 +92,27 @@ def flattened(image: Image.Image) -> Image.Image:
     return images.flattened(image)
 
 
-def check_comparable(left: ImageProtocol, right: ImageProtocol, force: bool = False) -> str | None:
+def differences(left: ImageProtocol, right: ImageProtocol) -> str:
+    """The fields in which two protocols differ: ``pixels 128 / 320``."""
+    pairs = ((key, value, getattr(right, key)) for key, value in asdict(left).items())
+    return ", ".join(f"{key} {short(a)} / {short(b)}" for key, a, b in pairs if a != b)
+
+
+def check_comparable(
+    left: ImageProtocol,
+    right: ImageProtocol,
+    force: bool = False,
+    where: object = None,
+    hint: str = "Embed both sides with one protocol; a forced comparison is marked.",
+) -> str | None:
     """Whether vectors of the two protocols may stand beside each other.
+
+    Args:
+        left: of one side.
+        right: of the other.
+        force: compare unlike protocols all the same.
+        where: what the error is about.
+        hint: what to do about it.
 
     Returns:
         None where the hashes are equal; else, where ``force`` is set, the mark that must stand beside the numbers.
@@ -103,16 +122,11 @@ def check_comparable(left: ImageProtocol, right: ImageProtocol, force: bool = Fa
     """
     if left.hash == right.hash:
         return None
-    pairs = ((key, value, getattr(right, key)) for key, value in asdict(left).items())
-    unlike = ", ".join(f"{key} {short(a)} / {short(b)}" for key, a, b in pairs if a != b)
     both = f"{left.name} ({left.hash[:12]}) and {right.name} ({right.hash[:12]})"
+    unlike = f"{both}: {differences(left, right)}"
     if force:
-        return f"forced comparison of unlike protocols: {both}"
-    raise ConfigError(
-        "vectors of unlike protocols cannot be compared",
-        got=f"{both}: {unlike}",
-        hint="Embed both sides with one protocol; a forced comparison is marked.",
-    )
+        return f"forced comparison of unlike protocols: {unlike}"
+    raise ConfigError("vectors of unlike protocols cannot be compared", where=where, got=unlike, hint=hint)
 
 
 def short(value: object) -> str:
