@@ -19,7 +19,7 @@ def write_atomic(path: Path, write: Callable[[Path], object]) -> None:
     """Let ``write`` fill a temporary sibling of ``path``, then rename it: a reader sees all of the file or none.
 
     Raises:
-        StoreError: the folder cannot be written.
+        StoreError: the folder cannot be written, or the file not in full.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -34,6 +34,13 @@ def write_atomic(path: Path, write: Callable[[Path], object]) -> None:
         write(temporary)
         temporary.chmod(0o644)  # temporary files are born private
         temporary.replace(path)
+    except OSError as error:
+        raise StoreError(
+            "cannot write",
+            where=path,
+            got=error.strerror or str(error),
+            hint="Free space or choose another --out, then run the same command: what is finished is kept.",
+        ) from error
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -12,9 +12,10 @@ import pyarrow.parquet as pq
 from replication_bench.corpus.shard import read_shard_facts
 from replication_bench.errors import DataError
 from replication_bench.search.approximate import Plan
-from replication_bench.search.files import FACTS, VECTORS, stored, write_rows
+from replication_bench.search.files import FACTS, VECTORS, write_rows
 from replication_bench.search.index import Index, build_index
 from replication_bench.search.rows import NpyRows, ShardedRows
+from replication_bench.store import write_atomic
 
 IDS = "ids.parquet"
 Facts = dict[str, Any]
@@ -69,7 +70,7 @@ def merge_ids(folders: Sequence[Path], facts: Sequence[Facts], path: Path) -> No
             for table in every:
                 writer.write_table(table)
 
-    stored(path, write)
+    write_atomic(path, write)
 
 
 def merge(

@@ -19,8 +19,8 @@ from replication_bench.corpus.tar import Member, read_shard
 from replication_bench.data.images import decode_image
 from replication_bench.embedders.protocol import Embedder
 from replication_bench.errors import DataError
-from replication_bench.search.files import stored, told_when_full, write_rows
-from replication_bench.store import write_json
+from replication_bench.search.files import write_rows
+from replication_bench.store import write_atomic, write_json
 
 FORMAT = 1
 BATCH = 64
@@ -120,7 +120,7 @@ def embed_shard(shard: Path, embedder: Embedder, out: Path, dtype: str = "float1
     vectors = np.concatenate(done.vectors) if done.vectors else np.zeros((0, embedder.dim), np.float32)
     write_rows(folder / "vectors.npy", vectors, dtype)
     table = pd.DataFrame(done.ids, columns=list(COLUMNS)).astype("string")
-    stored(folder / "ids.parquet", lambda path: table.to_parquet(path, index=False))
+    write_atomic(folder / "ids.parquet", lambda path: table.to_parquet(path, index=False))
     facts = {
         "format": FORMAT,
         "shard": shard.stem,
@@ -132,8 +132,7 @@ def embed_shard(shard: Path, embedder: Embedder, out: Path, dtype: str = "float1
         "skipped": done.skipped,
         "seconds": round(time.monotonic() - start, 3),
     }
-    with told_when_full(folder):
-        write_json(folder / "shard.json", facts)
+    write_json(folder / "shard.json", facts)
     return folder
 
 

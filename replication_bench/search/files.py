@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from replication_bench.errors import DataError, StoreError
+from replication_bench.errors import DataError
 from replication_bench.search.library import library
 from replication_bench.search.rows import Rows, read_block
 from replication_bench.store import write_atomic
@@ -19,34 +18,6 @@ BLOCK = 16384
 FACTS = "index.json"
 VECTORS = "vectors.npy"
 STRUCTURE = "index.faiss"
-
-
-@contextmanager
-def told_when_full(path: Path) -> Iterator[None]:
-    """Turn a write that fails (disk full, quota, read-only) into one line.
-
-    Raises:
-        StoreError: with the system's reason.
-    """
-    try:
-        yield
-    except OSError as error:
-        raise StoreError(
-            "cannot write",
-            where=path,
-            got=error.strerror or str(error),
-            hint="Free space or choose another --out, then run the same command: what is finished is kept.",
-        ) from error
-
-
-def stored(path: Path, write: Callable[[Path], object]) -> None:
-    """As ``store.write_atomic``, but a full disk is one line.
-
-    Raises:
-        StoreError: the file cannot be written in full.
-    """
-    with told_when_full(path):
-        write_atomic(path, write)
 
 
 def write_rows(path: Path, rows: Rows, dtype: Any, progress: Callable[[int], None] | None = None) -> None:
@@ -79,7 +50,7 @@ def write_rows(path: Path, rows: Rows, dtype: Any, progress: Callable[[int], Non
                 if progress:
                     progress(start + len(block))
 
-    stored(path, write)
+    write_atomic(path, write)
 
 
 def narrowed(block: Any, dtype: Any, where: Path) -> Any:
@@ -110,7 +81,7 @@ def write_structure(path: Path, index: Any) -> None:
                 f"FAISS could not write {temporary.stat().st_size} bytes in full: {error}"[:300]
             ) from error
 
-    stored(path, write)
+    write_atomic(path, write)
 
 
 def read_structure(path: Path) -> Any:
