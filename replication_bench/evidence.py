@@ -2,45 +2,33 @@
 
 from __future__ import annotations
 
-import hashlib
-import io
-import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
 
+from replication_bench.looks import Images, look_cached
 from replication_bench.metrics.kernels import blocks
-from replication_bench.metrics.metric import Alignment, Complexity, Evidence, Features, Floats, Ints, Rows
-from replication_bench.metrics.tiles import SIDE, Closest, Thumbnails, closest
+from replication_bench.metrics.metric import (
+    NO_FLOATS,
+    NO_INTS,
+    Alignment,
+    Complexity,
+    Evidence,
+    Features,
+    Floats,
+    Ints,
+    Rows,
+)
+from replication_bench.metrics.tiles import Closest, closest
 from replication_bench.search import Neighbours, nearest
 from replication_bench.statistics.measuring import Step, no_step
-from replication_bench.store import cache_folder, write_atomic
 
 ALIKE = 0.95
 LARGEST_TRAIN = 50_000
 MOST_PAIRS = 100_000_000
-LOOKS_VERSION = 1
 NO_PIXELS = "no pixels were given, only vectors"
-
-
-@dataclass(frozen=True)
-class Images:
-    """How to open a set of images.
-
-    Attributes:
-        load: opens the i-th image, RGB.
-        count: how many there are.
-        contents: one hash an image that names everything its pixels depend on; None where nothing may be cached.
-    """
-
-    load: Callable[[int], Image.Image]
-    count: int
-    contents: Sequence[str] | None = None
 
 
 @dataclass(frozen=True)
@@ -50,79 +38,6 @@ class Pixels:
     generated: Images
     train: Images
     heldout: Images | None = None
-
-
-class Looks(NamedTuple):
-    """What is kept of each image: a thumbnail uint8 [n, 64, 64, 3], and how complex it is."""
-
-    thumbnails: Thumbnails
-    complexity: Complexity
-
-
-def thumbnail(image: Image.Image) -> NDArray[np.uint8]:
-    """The image squashed to 64 x 64: uint8 [64, 64, 3]."""
-    return np.asarray(image.convert("RGB").resize((SIDE, SIDE), Image.Resampling.BOX))
-
-
-def complexity_of(image: Image.Image) -> tuple[float, float, float]:
-    """Grey-level entropy in bits, JPEG size at quality 90 in kB, mean absolute difference of neighbours."""
-    grey = np.asarray(image.convert("L"), dtype=np.int16)
-    shares = np.bincount(grey.ravel(), minlength=256) / grey.size
-    shares = shares[shares > 0]
-    buffer = io.BytesIO()
-    image.convert("RGB").save(buffer, "JPEG", quality=90)
-    steps = np.abs(np.diff(grey, axis=0)).sum() + np.abs(np.diff(grey, axis=1)).sum()
-    return float(-(shares * np.log2(shares)).sum()), buffer.tell() / 1000, float(steps / grey.size)
-
-
-def look(images: Images, progress: Callable[[int], None]) -> Looks:
-    """Open every image once."""
-    small = np.zeros((images.count, SIDE, SIDE, 3), dtype=np.uint8)
-    numbers = np.zeros((images.count, 3))
-    for i in range(images.count):
-        image = images.load(i)
-        small[i], numbers[i] = thumbnail(image), complexity_of(image)
-        progress(i + 1)
-    return Looks(small, Complexity(*numbers.T))
-
-
-def read_looks(path: Path, count: int) -> Looks | None:
-    """Cached looks; None where the file is missing, damaged or of another number of images."""
-    if not path.is_file():
-        return None
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            found = Looks(archive["thumbnails"], Complexity(*archive["numbers"].T))
-    # a damaged file can fail anywhere in the readers of zip and NumPy; computing again is always right
-    except Exception:
-        return None
-    return found if len(found.thumbnails) == count else None
-
-
-def look_cached(images: Images, progress: Callable[[int], None]) -> Looks:
-    """As ``look``, computed once for each content."""
-    if images.contents is None:
-        return look(images, progress)
-    key = hashlib.sha256(json.dumps([LOOKS_VERSION, SIDE, *images.contents]).encode()).hexdigest()
-    path = cache_folder() / "looks" / f"{key}.npz"
-    found = read_looks(path, images.count)
-    if found is None:
-        found = look(images, progress)
-        write_looks(path, found)
-    progress(images.count)
-    return found
-
-
-def write_looks(path: Path, looks: Looks) -> None:
-    """Write an .npz file atomically."""
-    one = looks.complexity
-    numbers = np.stack([one.entropy, one.jpeg_kb, one.variation], axis=1)
-
-    def save(temporary: Path) -> None:
-        with temporary.open("wb") as handle:
-            np.savez(handle, thumbnails=looks.thumbnails, numbers=numbers)
-
-    write_atomic(path, save)
 
 
 def number_prompts(prompts: Sequence[str]) -> Ints:
@@ -163,14 +78,14 @@ def count_alike(train: Floats, threshold: float = ALIKE) -> Ints:
 def self_similarity(train: Floats) -> Floats:
     """Similarity of each training image to its nearest other one, self excluded by id; empty for a single image."""
     if len(train) < 2:
-        return np.zeros(0, dtype=np.float32)
+        return NO_FLOATS
     return nearest(train, train, exclude=np.arange(len(train), dtype=np.int64)).similarity[:, 0]
 
 
 def top(rows: Floats | None, train: Floats) -> Floats:
     """Similarity of each row to its nearest training row."""
     if rows is None or not len(rows):
-        return np.zeros(0, dtype=np.float32)
+        return NO_FLOATS
     return nearest(rows, train).similarity[:, 0]
 
 
@@ -256,7 +171,7 @@ def build_evidence(
         reasons["pixels"] = seen
     if duplicates is None and len(train) > LARGEST_TRAIN:
         reasons["duplicates"] = f"more than {LARGEST_TRAIN:,} training images; count duplicates beforehand"
-    few = len(train) <= LARGEST_TRAIN
+        duplicates = NO_INTS
     return Evidence(
         generated=generated,
         train=train,
@@ -267,14 +182,10 @@ def build_evidence(
         floor=top(heldout, train),
         ceiling=top(ceiling, train),
         features=features,
-        own_prompt=own_similarity(generated, train, sources) if sources else nothing(),
-        prompts=number_prompts(prompts) if prompts else np.zeros(0, dtype=np.int64),
+        own_prompt=own_similarity(generated, train, sources) if sources else NO_FLOATS,
+        prompts=number_prompts(prompts) if prompts else NO_INTS,
         **from_pixels(seen),
-        duplicates=duplicates
-        if duplicates is not None
-        else count_alike(train)
-        if few
-        else count_alike(train[:0]),
+        duplicates=count_alike(train) if duplicates is None else duplicates,
         alignment=alignment,
         spaces=spaces or {},
         embedder=embedder,
@@ -285,11 +196,6 @@ def build_evidence(
     )
 
 
-def nothing() -> Floats:
-    """What was not computed."""
-    return np.zeros(0, dtype=np.float32)
-
-
 def from_pixels(seen: Seen | str) -> dict[str, Any]:
     """The fields of ``Evidence`` that the pixels fill."""
     if isinstance(seen, str):
@@ -298,7 +204,7 @@ def from_pixels(seen: Seen | str) -> dict[str, Any]:
         "carlini": seen.generated.carlini,
         "tiled_l2": seen.generated.tiled_l2,
         "local": seen.generated.local,
-        "local_floor": seen.heldout.local if seen.heldout else nothing(),
+        "local_floor": seen.heldout.local if seen.heldout else NO_FLOATS,
         "complexity": seen.complexity,
     }
 

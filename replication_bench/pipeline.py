@@ -22,7 +22,8 @@ from replication_bench.config import RunConfig
 from replication_bench.data.example import Examples
 from replication_bench.embedders.cache import embed
 from replication_bench.encoding import Encoder
-from replication_bench.evidence import Images, Pixels, build_evidence, find_sources
+from replication_bench.evidence import Pixels, build_evidence, find_sources
+from replication_bench.looks import Images
 from replication_bench.method import Context, Method
 from replication_bench.metrics import Evidence, all_metrics
 from replication_bench.provenance import dataset_record, method_record

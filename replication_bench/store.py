@@ -10,9 +10,12 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from replication_bench.errors import StoreError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 def write_atomic(path: Path, write: Callable[[Path], object]) -> None:
@@ -49,6 +52,31 @@ def write_json(path: Path, value: Any) -> None:
     """Write ``value`` as JSON, atomically."""
     text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     write_atomic(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+
+
+def read_arrays(path: Path, *names: str) -> tuple[NDArray[Any], ...] | None:
+    """Arrays of an .npz file by name; None where it is missing or damaged (the archive's CRC-32 fails)."""
+    import numpy as np
+
+    if not path.is_file():
+        return None
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return tuple(archive[name] for name in names)
+    # a damaged file can fail anywhere in the readers of zip and NumPy; computing again is always right
+    except Exception:
+        return None
+
+
+def write_arrays(path: Path, **arrays: NDArray[Any]) -> None:
+    """Write an .npz file atomically: unlike .npy it carries a checksum."""
+    import numpy as np
+
+    def save(temporary: Path) -> None:
+        with temporary.open("wb") as handle:
+            np.savez(handle, allow_pickle=False, **arrays)
+
+    write_atomic(path, save)
 
 
 def cache_folder() -> Path:

@@ -15,7 +15,7 @@ from replication_bench.embedders import parse
 from replication_bench.embedders.cache import embed_cached
 from replication_bench.embedders.protocol import Embedder, Vectors
 from replication_bench.errors import DataError
-from replication_bench.evidence import Images
+from replication_bench.looks import Images
 from replication_bench.store import cache_folder
 
 
@@ -43,14 +43,17 @@ class Workbench:
         """The image as the model saw it: resized and cropped to the backbone's side, 8 bit."""
         return to_images(self.backbone.to_tensor(example.load())[None])[0]
 
+    def contents(self, examples: Examples) -> list[str]:
+        """What the pixels of ``view`` depend on, a text an example."""
+        return [f"{example.sha256}@{self.backbone.pixels}" for example in examples]
+
     def images(self, examples: Examples) -> Images:
         """Access to a split as the model saw it."""
-        contents = [f"{example.sha256}@{self.backbone.pixels}" for example in examples]
-        return Images(lambda i: self.view(examples[i]), len(examples), contents)
+        return Images(lambda i: self.view(examples[i]), len(examples), self.contents(examples))
 
     def vectors(self, examples: Examples, progress: Callable[[int], None]) -> Vectors:
         """Vectors of a split, from the cache where they are there."""
-        contents = [f"{example.sha256}@{self.backbone.pixels}" for example in examples]
+        contents = self.contents(examples)
         return embed_cached(
             self.embedder, lambda i: self.view(examples[i]), contents, cache_folder(), progress
         )

@@ -7,16 +7,16 @@ import pytest
 from PIL import Image
 
 from replication_bench import evidence as builder
+from replication_bench import looks
 from replication_bench.evidence import (
-    Images,
     Pixels,
     build_evidence,
-    complexity_of,
     count_alike,
     find_sources,
     own_similarity,
     unit_rows,
 )
+from replication_bench.looks import Images, complexity_of
 from replication_bench.metrics import all_metrics
 from replication_bench.metrics.metric import Evidence
 from replication_bench.seeds import Seeds
@@ -136,13 +136,13 @@ def test_images_are_looked_at_once_and_again_where_the_cache_is_damaged(
     monkeypatch.setenv("REPLBENCH_CACHE", str(tmp_path))
     rows, opened = pictures(3, 0), []
     source = Images(lambda i: opened.append(i) or rows[i], 3, ["a", "b", "c"])
-    first = builder.look_cached(source, lambda done: None)
-    again = builder.look_cached(source, lambda done: None)
+    first = looks.look_cached(source, lambda done: None)
+    again = looks.look_cached(source, lambda done: None)
     assert opened == [0, 1, 2]
     assert np.array_equal(first.thumbnails, again.thumbnails)
     assert np.array_equal(first.complexity.entropy, again.complexity.entropy)
     next((tmp_path / "looks").iterdir()).write_bytes(b"PK broken")
-    builder.look_cached(source, lambda done: None)
+    looks.look_cached(source, lambda done: None)
     assert opened == [0, 1, 2] * 2
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from replication_bench.embedders.protocol import Embedder, Vectors
-from replication_bench.store import write_atomic
+from replication_bench.store import read_arrays, write_arrays
 
 CHUNK = 64
 VERSION = 2
@@ -40,26 +40,16 @@ def address(embedder: Embedder, contents: Sequence[str]) -> str:
 
 
 def read_vectors(path: Path, rows: int, dim: int) -> Vectors | None:
-    """Cached vectors; None where the file is missing, damaged (the archive's CRC-32 fails) or of another shape."""
-    if not path.is_file():
+    """Cached vectors; None where the file is missing, damaged or of another shape."""
+    found = read_arrays(path, "vectors")
+    if found is None or found[0].shape != (rows, dim) or found[0].dtype != np.float32:
         return None
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            vectors: Vectors = archive["vectors"]
-    # a damaged file can fail anywhere in the readers of zip and NumPy; computing again is always right
-    except Exception:
-        return None
-    return vectors if vectors.shape == (rows, dim) and vectors.dtype == np.float32 else None
+    return found[0]
 
 
 def write_vectors(path: Path, vectors: Vectors) -> None:
-    """Write an .npz file atomically: unlike .npy it carries a checksum."""
-
-    def save(temporary: Path) -> None:
-        with temporary.open("wb") as handle:
-            np.savez(handle, vectors=vectors)
-
-    write_atomic(path, save)
+    """Write an .npz file atomically."""
+    write_arrays(path, vectors=vectors)
 
 
 def embed_cached(
