@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from replication_bench.method import Conditioning
 
 
 class Denoiser(Protocol):
@@ -23,6 +26,23 @@ class Denoiser(Protocol):
     def __call__(self, x_t: Tensor, t: Tensor, cond: Tensor) -> Tensor:
         """See the class."""
         ...
+
+
+class Pair(NamedTuple):
+    """Unconditional and conditional prediction of the same latents, each float [n, c, h, w]."""
+
+    uncond: Tensor
+    cond: Tensor
+
+    def guided(self, scale: float | Tensor) -> Tensor:
+        """Classifier-free guidance (arXiv 2207.12598)."""
+        return self.uncond + scale * (self.cond - self.uncond)
+
+
+def predict_pair(denoiser: Denoiser, x_t: Tensor, t: Tensor, states: Conditioning) -> Pair:
+    """Both predictions in one call of 2n rows, the unconditional half first."""
+    both = denoiser(torch.cat([x_t, x_t]), torch.cat([t, t]), torch.cat([states.uncond, states.cond]))
+    return Pair(*both.chunk(2))
 
 
 class UNetDenoiser(nn.Module):

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from replication_bench.config import SampleConfig, TrainConfig
-from replication_bench.denoiser import Denoiser, UNetDenoiser
+from replication_bench.denoiser import Denoiser, UNetDenoiser, predict_pair
 from replication_bench.seeds import Seeds
 
 if TYPE_CHECKING:
@@ -308,9 +308,7 @@ class Method:
         self, denoiser: Denoiser, x_t: Tensor, t: Tensor, states: Conditioning, scale: float, ctx: Context
     ) -> Tensor:
         """The prediction of one sampling step: classifier-free guidance (arXiv 2207.12598), one batched call."""
-        both = denoiser(torch.cat([x_t, x_t]), torch.cat([t, t]), torch.cat([states.uncond, states.cond]))
-        unconditional, conditional = both.chunk(2)
-        return unconditional + scale * (conditional - unconditional)
+        return predict_pair(denoiser, x_t, t, states).guided(scale)
 
     def facts(self, facts: tuple[Measurement, ...], data: Examples, ctx: Context) -> tuple[Measurement, ...]:
         """Numbers that only the method can tell, as columns of the result; ``data`` is the training set as trained."""

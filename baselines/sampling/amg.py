@@ -8,10 +8,10 @@ from typing import ClassVar, NamedTuple
 import torch
 from torch import Tensor
 
-from baselines.sampling.pairs import Pair, predict_pair, row
+from baselines.sampling.pairs import row
 from baselines.sampling.similarity import SIMILARITIES, Similarity, new_similarity
 from replication_bench import ranges
-from replication_bench.denoiser import Denoiser
+from replication_bench.denoiser import Denoiser, Pair, predict_pair
 from replication_bench.encoding import TextStates
 from replication_bench.errors import ConfigError
 from replication_bench.method import Conditioning, Context, Method, Reported

@@ -10,13 +10,12 @@ import torch
 from torch import Tensor
 
 from baselines.sampling.optimise import Target, check_options, minimise
-from baselines.sampling.pairs import first_timesteps, magnitude, noise_difference, norms, predict_pair, row
+from baselines.sampling.pairs import direction, first_timesteps, magnitude, noise_difference
 from replication_bench import ranges
-from replication_bench.denoiser import Denoiser
+from replication_bench.denoiser import Denoiser, predict_pair
 from replication_bench.method import Conditioning, Context, Method
 
 RULES = ("per-sample", "batch-wise")
-TINY = 1e-12
 
 
 @dataclass(frozen=True)
@@ -98,6 +97,6 @@ class InitNoise(Method):
 
         for _ in range(self.adjustments):
             delta = difference(noise)
-            ahead = noise + self.rho * delta / row(norms(delta), delta).clamp_min(TINY)
+            ahead = noise + self.rho * direction(delta)
             noise = noise - self.gamma * (difference(ahead) - delta)
         return noise

@@ -1,32 +1,17 @@
-"""Both predictions of classifier-free guidance, and how far the prompt moves the one from the other."""
+"""How far the prompt moves the prediction, and rows as vectors."""
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from replication_bench.denoiser import Denoiser
-from replication_bench.method import Conditioning, Context
+from replication_bench.denoiser import Pair
+from replication_bench.method import Context
 from replication_bench.prediction import noise_of
 
-
-class Pair(NamedTuple):
-    """Unconditional and conditional prediction of the same latents, each float [n, c, h, w]."""
-
-    uncond: Tensor
-    cond: Tensor
-
-    def guided(self, scale: float | Tensor) -> Tensor:
-        """Classifier-free guidance; the same arithmetic, to the bit, as ``Method.guide``."""
-        return self.uncond + scale * (self.cond - self.uncond)
-
-
-def predict_pair(denoiser: Denoiser, x_t: Tensor, t: Tensor, states: Conditioning) -> Pair:
-    """Both predictions in one call of 2n rows, the unconditional half first."""
-    both = denoiser(torch.cat([x_t, x_t]), torch.cat([t, t]), torch.cat([states.uncond, states.cond]))
-    return Pair(*both.chunk(2))
+TINY = 1e-12
 
 
 def noise_difference(pair: Pair, x_t: Tensor, t: Tensor, scheduler: Any) -> Tensor:
@@ -37,6 +22,11 @@ def noise_difference(pair: Pair, x_t: Tensor, t: Tensor, scheduler: Any) -> Tens
 def norms(values: Tensor) -> Tensor:
     """Euclidean norm of each row, float [n]."""
     return torch.linalg.vector_norm(values.flatten(1), dim=1)
+
+
+def direction(values: Tensor) -> Tensor:
+    """Each row brought to length 1; a row of zeros stays one."""
+    return values / row(norms(values), values).clamp_min(TINY)
 
 
 def magnitude(pair: Pair, x_t: Tensor, t: Tensor, scheduler: Any) -> Tensor:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from baselines.sampling.attention import cross_attentions, on_output, standing, with_mask
+from baselines.sampling.published import run_by_jain
 from replication_bench import ranges
 from replication_bench.denoiser import Denoiser
 from replication_bench.method import Context, Method, Reported, SampleBatch
@@ -33,15 +34,7 @@ class Ren(Method):
     summary: ClassVar[str] = "cross-attention without padding and with a scaled begin token"
     paper: ClassVar[str] = "arXiv 2403.11052 (ECCV 2024)"
     kind = "sample"
-    reported: ClassVar[tuple[Reported, ...]] = (
-        Reported(
-            claim="95th percentile of the similarity, from 0.6504 without mitigation",
-            value=0.6028,
-            unit="SSCD cosine",
-            protocol="SD 2.1 fine-tuned on LAION-10k, DPM-Solver++ 50 steps, CFG 7.5, run by Jain et al.",
-            source="arXiv 2411.16738, through a secondary source",
-        ),
-    )
+    reported: ClassVar[tuple[Reported, ...]] = run_by_jain(0.6028)
 
     scale: float = 1.25
     mask: bool = True

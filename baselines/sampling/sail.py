@@ -10,12 +10,10 @@ import torch
 from torch import Tensor
 
 from baselines.sampling.optimise import Target, check_options, minimise
-from baselines.sampling.pairs import first_timesteps, magnitude, noise_difference, norms, predict_pair, row
+from baselines.sampling.pairs import direction, first_timesteps, magnitude, noise_difference, norms
 from replication_bench import ranges
-from replication_bench.denoiser import Denoiser
+from replication_bench.denoiser import Denoiser, predict_pair
 from replication_bench.method import Conditioning, Context, Method
-
-TINY = 1e-12
 
 
 def sharpness(x_t: Tensor, t: Tensor, denoiser: Denoiser, states: Conditioning, ctx: Context) -> Tensor:
@@ -26,7 +24,7 @@ def sharpness(x_t: Tensor, t: Tensor, denoiser: Denoiser, states: Conditioning, 
     """
     scheduler = ctx.backbone.scheduler
     delta = noise_difference(predict_pair(denoiser, x_t, t, states), x_t, t, scheduler)
-    moved = x_t + delta / row(norms(delta), delta).clamp_min(TINY)
+    moved = x_t + direction(delta)
     return magnitude(predict_pair(denoiser, moved, t, states), moved, t, scheduler)
 
 

@@ -8,13 +8,13 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from baselines.sampling.pairs import magnitude, predict_pair, row
+from baselines.sampling.pairs import magnitude, row
+from baselines.sampling.published import FINE_TUNED, JAIN
 from replication_bench import ranges
-from replication_bench.denoiser import Denoiser
+from replication_bench.denoiser import Denoiser, predict_pair
 from replication_bench.method import Conditioning, Context, Method, Reported
 
-PROTOCOL = "SD 2.1 fine-tuned on LAION-10k, DPM-Solver++ 50 steps, CFG 7.5, 256 px"
-SOURCE = "arXiv 2411.16738, through a secondary source"
+PROTOCOL = f"{FINE_TUNED}, 256 px"
 
 
 @dataclass(frozen=True)
@@ -42,10 +42,10 @@ class CfgStatic(Method):
             0.2857,
             "SSCD cosine",
             PROTOCOL,
-            SOURCE,
+            JAIN,
         ),
         Reported(
-            "the same with opposite guidance before the transition", 0.3811, "SSCD cosine", PROTOCOL, SOURCE
+            "the same with opposite guidance before the transition", 0.3811, "SSCD cosine", PROTOCOL, JAIN
         ),
     )
 
@@ -92,7 +92,7 @@ class CfgDynamic(Method):
             0.5885,
             "SSCD cosine",
             "SD 1.4, 200 duplicated images",
-            SOURCE,
+            JAIN,
         ),
     )
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from baselines.sampling.optimise import Target, check_options, minimise
 from baselines.sampling.pairs import first_timesteps, norms
+from baselines.sampling.published import run_by_jain
 from replication_bench.denoiser import Denoiser
 from replication_bench.method import Conditioning, Context, Method, Reported
 from replication_bench.prediction import noise_of
@@ -35,15 +36,7 @@ class Wen(Method):
     summary: ClassVar[str] = "prompt states optimised until the first step depends little on the prompt"
     paper: ClassVar[str] = "arXiv 2407.21720 (ICLR 2024)"
     kind = "sample"
-    reported: ClassVar[tuple[Reported, ...]] = (
-        Reported(
-            claim="95th percentile of the similarity, from 0.6504 without mitigation",
-            value=0.3853,
-            unit="SSCD cosine",
-            protocol="SD 2.1 fine-tuned on LAION-10k, DPM-Solver++ 50 steps, CFG 7.5, run by Jain et al.",
-            source="arXiv 2411.16738, through a secondary source",
-        ),
-    )
+    reported: ClassVar[tuple[Reported, ...]] = run_by_jain(0.3853)
 
     learning_rate: float = 0.05
     iterations: int = 10

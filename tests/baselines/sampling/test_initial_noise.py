@@ -7,9 +7,10 @@ import torch
 from sampling_case import batch_context, eps_backbone, latents, sampler
 
 from baselines.sampling.initnoise import InitNoise
-from baselines.sampling.pairs import magnitude, norms, predict_pair
+from baselines.sampling.pairs import magnitude, norms
 from baselines.sampling.sail import Sail, sharpness
 from replication_bench.backbone import Backbone
+from replication_bench.denoiser import predict_pair
 from replication_bench.method import Conditioning, Context, Method
 
 T = torch.tensor([901, 901, 901])

@@ -4,9 +4,10 @@ import pytest
 import torch
 from sampling_case import batch_context, eps_backbone, latents, sampler
 
-from baselines.sampling.pairs import Pair, magnitude, predict_pair
+from baselines.sampling.pairs import magnitude
 from baselines.sampling.wen import FirstStep, Wen
 from replication_bench.backbone import Backbone
+from replication_bench.denoiser import Pair, predict_pair
 
 
 def test_the_magnitude_by_hand() -> None:
