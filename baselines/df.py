@@ -15,7 +15,7 @@ from torch import Tensor
 from replication_bench import resolve
 from replication_bench.backbone import Backbone
 from replication_bench.data.example import Examples
-from replication_bench.encoding import TextStates
+from replication_bench.encoding import Remembered, TextStates
 from replication_bench.errors import DataError
 from replication_bench.method import Batch, Context, Encoded, Method, Reported
 from replication_bench.ranges import one_of, probability
@@ -36,9 +36,7 @@ def find_objects(name: str, ctx: Context) -> Examples:
     if name == PUBLIC:
         found = ctx.public or Examples(())
     else:
-        table = resolve.dataset_table(name, {})
-        dataset = resolve.construct("datasets", table["name"], table.get("options", {}))
-        splits = dataset.load(ctx.embedder)
+        splits = resolve.open_dataset(name).load(ctx.embedder)
         found = splits.public or splits.train
     if not found:
         raise DataError(
@@ -56,23 +54,17 @@ class Objects:
     def __init__(self, examples: Examples, backbone: Backbone):
         self.examples, self.backbone = examples, backbone
         self.states = TextStates(backbone)
-        self.known: dict[int, Tensor] = {}
+        self.latents = Remembered(self.encode, LATENTS_KEPT)
+
+    def encode(self, indices: list[int]) -> Tensor:
+        """Scaled latents float [n, c, h, w] of the objects, scaled up or down to the training size."""
+        images = torch.stack([self.backbone.to_tensor(self.examples[i].load()) for i in indices])
+        return self.backbone.encode_images(images)
 
     def text(self, index: int, rng: torch.Generator) -> str:
         """`` with `` and a random caption of an object, in the place of the source's random synonym of its class."""
         captions = self.examples[index].captions
         return f" with {captions[int(torch.randint(len(captions), (), generator=rng))]}"
-
-    def latents(self, indices: Sequence[int]) -> Tensor:
-        """Scaled latents float [n, c, h, w] of the objects, scaled up or down to the training size."""
-        new = [index for index in dict.fromkeys(indices) if index not in self.known]
-        if len(self.known) + len(new) > LATENTS_KEPT:
-            self.known.clear()
-            new = list(dict.fromkeys(indices))
-        if new:
-            images = torch.stack([self.backbone.to_tensor(self.examples[i].load()) for i in new])
-            self.known.update(zip(new, self.backbone.encode_images(images), strict=True))
-        return torch.stack([self.known[index] for index in indices])
 
 
 def fused(own: Tensor, other: Tensor, weight: float) -> Tensor:

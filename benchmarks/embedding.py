@@ -19,7 +19,7 @@ from PIL import Image
 
 from replication_bench import plugins
 from replication_bench.errors import ReplbenchError
-from replication_bench.resolve import construct
+from replication_bench.plugins import construct
 from replication_bench.testing import picture
 
 ROUNDS = 3

@@ -90,6 +90,18 @@ def weights_sha256(*modules: nn.Module) -> str:
     return digest.hexdigest()
 
 
+def vae_latents(vae: Any, images: Tensor) -> Tensor:
+    """Images float [n, 3, H, W] in [-1, 1] to scaled latents [n, c, h, w]: the posterior's mode; gradients flow."""
+    encoded = vae.encode(images)
+    latents: Tensor = encoded.latents if hasattr(encoded, "latents") else encoded.latent_dist.mode()
+    return (latents - vae_shift(vae)) * vae.config.scaling_factor
+
+
+def vae_shift(vae: Any) -> float:
+    """The VAE's shift; 0 where its format has none."""
+    return getattr(vae.config, "shift_factor", None) or 0.0
+
+
 @dataclass
 class Backbone:
     """VAE, text encoder, tokenizer, U-Net and noise scheduler, frozen and in evaluation mode.
@@ -181,13 +193,11 @@ class Backbone:
     @torch.no_grad()
     def encode_images(self, images: Tensor) -> Tensor:
         """Images float [n, 3, H, W] in [-1, 1] to scaled latents [n, c, h, w]; the mode of the VAE's posterior."""
-        encoded = self.vae.encode(images.to(self.device))
-        latents: Tensor = encoded.latents if hasattr(encoded, "latents") else encoded.latent_dist.mode()
-        return (latents - (self.shift or 0)) * self.vae.config.scaling_factor
+        return vae_latents(self.vae, images.to(self.device))
 
     def decode(self, latents: Tensor) -> Tensor:
         """Scaled latents to images float [n, 3, H, W] around [-1, 1]; gradients flow."""
-        unscaled = latents / self.vae.config.scaling_factor + (self.shift or 0)
+        unscaled = latents / self.vae.config.scaling_factor + vae_shift(self.vae)
         images: Tensor = self.vae.decode(unscaled).sample
         return images
 
@@ -195,11 +205,6 @@ class Backbone:
     def decode_latents(self, latents: Tensor) -> Tensor:
         """Scaled latents to images float [n, 3, H, W] in [-1, 1]."""
         return self.decode(latents).clamp(-1, 1)
-
-    @property
-    def shift(self) -> float | None:
-        """The VAE's shift, where its format has one."""
-        return getattr(self.vae.config, "shift_factor", None)
 
     @torch.no_grad()
     def encode_text(self, texts: Sequence[str]) -> Tensor:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from functools import cached_property
+from typing import Generic, TypeVar
 
 import torch
 from torch import Tensor
@@ -15,24 +16,37 @@ from replication_bench.seeds import Seeds
 
 TEXTS_KEPT = 50_000
 CHUNK = 32
+Key = TypeVar("Key", bound=Hashable)
 
 
-class TextStates:
-    """Text states by caption; a caption is encoded at its first use. At most ``TEXTS_KEPT`` are remembered."""
+class Remembered(Generic[Key]):
+    """Tensors by key, each made at its first use; when ``most`` would be exceeded all are forgotten.
+
+    Args:
+        make: one tensor for each of several keys.
+        most: how many are kept.
+    """
+
+    def __init__(self, make: Callable[[list[Key]], Iterable[Tensor]], most: int):
+        self.make, self.most = make, most
+        self.known: dict[Key, Tensor] = {}
+
+    def __call__(self, keys: Sequence[Key]) -> Tensor:
+        """The tensors of ``keys``, stacked: [n, ...]."""
+        new = [key for key in dict.fromkeys(keys) if key not in self.known]
+        if len(self.known) + len(new) > self.most:
+            self.known.clear()
+            new = list(dict.fromkeys(keys))
+        if new:
+            self.known.update(zip(new, self.make(new), strict=True))
+        return torch.stack([self.known[key] for key in keys])
+
+
+class TextStates(Remembered[str]):
+    """Text states float [n, length, width] by caption. At most ``TEXTS_KEPT`` are remembered."""
 
     def __init__(self, backbone: Backbone):
-        self.backbone = backbone
-        self.known: dict[str, Tensor] = {}
-
-    def __call__(self, texts: Sequence[str]) -> Tensor:
-        """States float [n, length, width]."""
-        new = [text for text in dict.fromkeys(texts) if text not in self.known]
-        if len(self.known) + len(new) > TEXTS_KEPT:
-            self.known.clear()
-            new = list(dict.fromkeys(texts))
-        if new:
-            self.known.update(zip(new, self.backbone.encode_text(new), strict=True))
-        return torch.stack([self.known[text] for text in texts])
+        super().__init__(backbone.encode_text, TEXTS_KEPT)
 
 
 class Encoder:

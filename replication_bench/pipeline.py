@@ -32,7 +32,7 @@ from replication_bench.sampling import Sample, Sampler, plan
 from replication_bench.search import Neighbours, nearest
 from replication_bench.seeds import Seeds
 from replication_bench.statistics import measure
-from replication_bench.store import locked, write_atomic, write_json
+from replication_bench.store import locked, slug, write_atomic, write_json
 from replication_bench.training import StageJob, Trainer, share_budget
 from replication_bench.workbench import Workbench
 
@@ -65,7 +65,7 @@ class Run:
         name = (
             f"{self.config.dataset.name}-{self.config.method.name}-{self.config.seed}-{self.fingerprint[:8]}"
         )
-        self.id = resolve.slug(name)
+        self.id = slug(name)
         self.folder = self.out / self.id
         self.seeds = Seeds(self.config.seed)
         self.method: Method = resolve.rebuild_method(self.config.method)

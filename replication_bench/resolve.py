@@ -22,8 +22,7 @@ from replication_bench.config import (
 from replication_bench.errors import PluginError, did_you_mean
 from replication_bench.extras import check_needs
 from replication_bench.method import Method
-from replication_bench.plugins import construct as construct
-from replication_bench.store import slug as slug
+from replication_bench.plugins import construct
 
 ALIASES = {"caption-randomization": "rc", "data-augmentation": "augment"}
 
@@ -82,6 +81,12 @@ def dataset_table(text: str, table: dict[str, Any]) -> dict[str, Any]:
         return {"name": "folder", "options": {"path": str(Path(text))}}
     before = table.get("dataset", {})
     return before if before.get("name") == text else {"name": text}
+
+
+def open_dataset(text: str) -> Any:
+    """The dataset that was typed, with its own defaults: a name, or a folder of captioned images."""
+    table = dataset_table(text, {})
+    return construct("datasets", table["name"], table.get("options", {}))
 
 
 def resolve_recipe(request: Request) -> Recipe:

@@ -7,7 +7,7 @@ from functools import cached_property
 
 from PIL import Image
 
-from replication_bench import machine, resolve
+from replication_bench import machine, plugins
 from replication_bench.backbone import Backbone, to_images
 from replication_bench.config import RunConfig
 from replication_bench.data.example import Example, Examples, Splits
@@ -30,8 +30,8 @@ class Workbench:
         self.device = device or machine.choose_device()
         name, options = parse(config.measure.embedder)
         options |= config.measure.embedder_options
-        self.embedder: Embedder = resolve.construct("embedders", name, options)
-        dataset = resolve.construct("datasets", config.dataset.name, config.dataset.options)
+        self.embedder: Embedder = plugins.construct("embedders", name, options)
+        dataset = plugins.construct("datasets", config.dataset.name, config.dataset.options)
         self.splits: Splits = dataset.load(self.embedder)
         if len(self.splits.train) < 2:
             raise DataError(

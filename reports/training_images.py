@@ -42,10 +42,10 @@ class TrainingImages:
 
     def resolve(self, result: Result) -> Mapping[str, Example]:
         """Load the dataset through its door."""
-        from replication_bench import resolve
+        from replication_bench import plugins
 
         try:
-            splits: Splits = resolve.construct("datasets", result.dataset.name, result.dataset.options).load(
+            splits: Splits = plugins.construct("datasets", result.dataset.name, result.dataset.options).load(
                 None
             )
         except (ReplbenchError, OSError, ImportError) as error:

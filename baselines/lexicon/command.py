@@ -38,12 +38,12 @@ def generalise(
 
 def load(dataset: str, settings: Iterable[str]) -> list[Example]:
     """The private and held-out images of a dataset by name or folder."""
-    from replication_bench import resolve
+    from replication_bench import plugins, resolve
     from replication_bench.config import apply_setting
 
     table: dict[str, Any] = {"dataset": resolve.dataset_table(dataset, {})}
     for setting in settings:
         apply_setting(table, f"dataset.options.{setting}")
     section = table["dataset"]
-    splits = resolve.construct("datasets", section["name"], section.get("options", {})).load()
+    splits = plugins.construct("datasets", section["name"], section.get("options", {})).load()
     return [*splits.train, *splits.heldout]

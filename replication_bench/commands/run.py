@@ -11,8 +11,7 @@ from typing import Any
 from rich.console import Console
 
 from replication_bench import plugins
-from replication_bench.commands.progress import Bars as Bars
-from replication_bench.commands.progress import new_progress as new_progress
+from replication_bench.commands.progress import Bars, new_progress
 from replication_bench.pipeline import Run
 from replication_bench.progress import NAME, Recorder
 from replication_bench.resolve import Request, resolve_runs

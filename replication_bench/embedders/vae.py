@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import ClassVar, cast
+from typing import ClassVar
 
 from torch import Tensor
 
-from replication_bench.backbone import Backbone, locate, weights_sha256
+from replication_bench.backbone import Backbone, locate, vae_latents, vae_shift, weights_sha256
 from replication_bench.embedders.presets import HALF
 from replication_bench.embedders.protocol import ImageProtocol
 from replication_bench.embedders.torch_embedder import TorchEmbedder
@@ -47,8 +47,8 @@ class VaeLatents(TorchEmbedder):
         settings = self.settings(preset)
         self.place(device, threads, batch_size)
         parts = Backbone.load(backbone, self.device, pixels)
-        self.vae, self.shift, side = parts.vae, parts.shift or 0.0, parts.pixels
-        scale = f"{self.vae.config.scaling_factor} {self.shift}"
+        self.vae, side = parts.vae, parts.pixels
+        scale = f"{self.vae.config.scaling_factor} {vae_shift(self.vae)}"
         digest = hashlib.sha256((weights_sha256(self.vae) + scale).encode()).hexdigest()
         label = f"vae-{backbone.rstrip('/').rsplit('/', 1)[-1]}-{side}"
         self.start(ImageProtocol(label, digest, dtype="float32", pixels=side, crop=side, **settings))
@@ -60,6 +60,4 @@ class VaeLatents(TorchEmbedder):
 
     def network(self, pixels: Tensor) -> Tensor:
         """See ``TorchEmbedder``."""
-        encoded = self.vae.encode(pixels)
-        latents = encoded.latents if hasattr(encoded, "latents") else encoded.latent_dist.mode()
-        return cast(Tensor, ((latents - self.shift) * self.vae.config.scaling_factor).flatten(1))
+        return vae_latents(self.vae, pixels).flatten(1)

@@ -14,7 +14,7 @@ from replication_bench.embedders.protocol import ImageProtocol
 from replication_bench.embedders.sscd_onnx import Sscd
 from replication_bench.embedders.sscd_torchscript import SscdTorchScript
 from replication_bench.errors import ConfigError, PluginError, WeightsError
-from replication_bench.resolve import construct
+from replication_bench.plugins import construct
 
 NO_CUDA = pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
 
