@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal, NamedTuple
 
 from replication_bench.metrics.metric import Floats
-from replication_bench.metrics.replication import calibrate
+from replication_bench.statistics.calibration import calibrate
 
 Label = Literal["exact", "template", "none"]
 PUBLISHED = 0.75

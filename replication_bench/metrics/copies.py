@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
+from typing import Literal
 
 import numpy as np
 
@@ -77,20 +79,14 @@ def top_mean(evidence: Evidence) -> Value:
 
 def own_rows(evidence: Evidence) -> Floats | str:
     """Similarities to the images whose caption prompted the sample, or why there are none."""
-    rows = (
-        evidence.own_prompt[~np.isnan(evidence.own_prompt)]
-        if len(evidence.own_prompt)
-        else evidence.own_prompt
-    )
+    rows = evidence.own_prompt[~np.isnan(evidence.own_prompt)]
     return rows if len(rows) else evidence.why("own_prompt", "no prompt is the caption of a training image")
 
 
-def of_own(fn: object, evidence: Evidence) -> Value:
+def of_own(fn: Callable[[Floats], Value], evidence: Evidence) -> Value:
     """A number of the own-prompt similarities."""
-    assert callable(fn)
     rows = own_rows(evidence)
-    found: Value = rows if isinstance(rows, str) else fn(rows)
-    return found
+    return rows if isinstance(rows, str) else fn(rows)
 
 
 def own_nearest(evidence: Evidence) -> Value:
@@ -109,11 +105,14 @@ def count_own(evidence: Evidence) -> int:
     return 0 if isinstance(rows, str) else len(rows)
 
 
-def own_metric(name: str, unit: str, fn: object, wilson: bool = False) -> Metric:
+def own_metric(
+    name: str,
+    unit: str,
+    value: Callable[[Evidence], Value],
+    interval: Literal["bootstrap", "wilson"] = "bootstrap",
+) -> Metric:
     """A number of the own-prompt similarities."""
-    value = fn if name == "own_prompt_nearest" else partial(of_own, fn)
-    kind = "wilson" if wilson else "bootstrap"
-    return Metric(name, unit, "down", value, OWN, count_own, interval=kind)  # type: ignore[arg-type]
+    return Metric(name, unit, "down", value, OWN, count_own, interval=interval)
 
 
 def excess(evidence: Evidence) -> Value:
@@ -185,10 +184,12 @@ METRICS: tuple[Metric, ...] = joined(
             trap="Below 200 images it is a mean of fewer than 10.",
         ),
         described(
-            own_metric("own_prompt_mean", "cosine", mean),
-            own_metric("own_prompt_95pc", "cosine", partial(percentile, q=95)),
-            own_metric("own_prompt_gt_05pc", "share", partial(share_above, threshold=0.5), wilson=True),
-            own_metric("own_prompt_nearest", "share", own_nearest, wilson=True),
+            own_metric("own_prompt_mean", "cosine", partial(of_own, mean)),
+            own_metric("own_prompt_95pc", "cosine", partial(of_own, partial(percentile, q=95))),
+            own_metric(
+                "own_prompt_gt_05pc", "share", partial(of_own, partial(share_above, threshold=0.5)), "wilson"
+            ),
+            own_metric("own_prompt_nearest", "share", own_nearest, "wilson"),
             about="Similarity of each generated image to the training image whose caption prompted it (the most "
             "similar one where several have it), and how often that image is the nearest of all.",
             formula="own(g) = max over t with caption(t) = prompt(g) of <g, t>; mean, 95th percentile, share above "

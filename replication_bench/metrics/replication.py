@@ -22,10 +22,8 @@ from replication_bench.metrics.metric import (
     described,
     joined,
 )
-from replication_bench.statistics.calibration import TAIL_ROWS, Calibration, calibrate
+from replication_bench.statistics.calibration import TAIL_ROWS, calibrate
 from replication_bench.statistics.intervals import hull, percentile_interval, wilson_interval
-
-__all__ = ["METRICS", "Calibration", "calibrate", "reduction", "reduction_floor"]
 
 LEAST_RANGE = 0.05
 DCR = "somepago/DCR, diff_retrieval.py"

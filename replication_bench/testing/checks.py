@@ -11,7 +11,6 @@ each as a test of its own::
 from __future__ import annotations
 
 import dataclasses
-import functools
 import json
 import tempfile
 from collections.abc import Callable, Iterator
@@ -28,27 +27,15 @@ from replication_bench.data.example import Example, Examples
 from replication_bench.errors import ConfigError
 from replication_bench.method import HOOKS, OWNED, TRAINING, Batch, Context, Method
 from replication_bench.seeds import Seeds
-from replication_bench.testing.case import ROWS, Case, CheckFailed, expect, generator, load_backbone
+from replication_bench.testing.case import ROWS, Case, expect, generator, load_backbone
+from replication_bench.testing.registry import registry
 from replication_bench.testing.tiny import tiny_backbone
 
 Check = Callable[[Case], None]
 CHECKS: list[Check] = []
 
 
-def named(function: Check) -> Check:
-    """Register a check; whatever it raises becomes a CheckFailed that starts with its name."""
-
-    @functools.wraps(function)
-    def check(case: Case) -> None:
-        try:
-            function(case)
-        except CheckFailed as error:
-            raise CheckFailed(f"{function.__name__}: {error}") from error
-        except Exception as error:
-            raise CheckFailed(f"{function.__name__}: {type(error).__name__}: {error}") from error
-
-    CHECKS.append(check)
-    return check
+named = registry(CHECKS)
 
 
 @named

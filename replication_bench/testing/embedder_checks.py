@@ -9,7 +9,6 @@ The checks have names and are generated, so that a package can run each as a tes
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
@@ -20,6 +19,7 @@ from PIL import Image
 from replication_bench.embedders.protocol import DifferentiableEmbedder, Embedder, ImageTextEmbedder, Vectors
 from replication_bench.errors import ConfigError
 from replication_bench.testing.case import CheckFailed, expect
+from replication_bench.testing.registry import registry
 from replication_bench.testing.tiny import picture
 
 Check = Callable[[Embedder], None]
@@ -28,20 +28,7 @@ SIDE = 64
 CLOSE = 2e-3  # batching may change the order of a sum, and int8 rounds
 
 
-def named(function: Check) -> Check:
-    """Register a check; whatever it raises becomes a CheckFailed that starts with its name."""
-
-    @functools.wraps(function)
-    def check(embedder: Embedder) -> None:
-        try:
-            function(embedder)
-        except CheckFailed as error:
-            raise CheckFailed(f"{function.__name__}: {error}") from error
-        except Exception as error:
-            raise CheckFailed(f"{function.__name__}: {type(error).__name__}: {error}") from error
-
-    CHECKS.append(check)
-    return check
+named = registry(CHECKS)
 
 
 def pictures(count: int = 5, side: int = SIDE) -> list[Image.Image]:
