@@ -221,6 +221,17 @@ def put(table: dict[str, Any], key: str, value: Any) -> None:
     table[leaf] = value
 
 
+def flatten(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """``{"a": {"b": 1}}`` -> ``{"a.b": 1}``; the inverse of ``put``."""
+    flat: dict[str, Any] = {}
+    for key, value in table.items():
+        if isinstance(value, Mapping):
+            flat |= flatten(value, f"{prefix}{key}.")
+        else:
+            flat[prefix + key] = value
+    return flat
+
+
 def validate(table: Mapping[str, Any], where: str) -> Recipe:
     """A recipe from a plain table.
 

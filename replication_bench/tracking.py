@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
+from replication_bench.config import flatten
 from replication_bench.errors import ConfigError, did_you_mean
 from replication_bench.results import Result
 
@@ -108,15 +109,12 @@ def new_tracker(name: str, run_id: str, folder: Path) -> Any:
     return tracker
 
 
-def flat(table: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+def flat(table: dict[str, Any]) -> dict[str, Any]:
     """Dotted keys, and only values that every tracker takes."""
-    found: dict[str, Any] = {}
-    for key, value in table.items():
-        if isinstance(value, dict):
-            found |= flat(value, f"{prefix}{key}.")
-        else:
-            found[prefix + key] = value if isinstance(value, bool | int | float | str) else str(value)
-    return found
+    return {
+        key: value if isinstance(value, bool | int | float | str) else str(value)
+        for key, value in flatten(table).items()
+    }
 
 
 def grid(paths: Sequence[Path], across: int = ACROSS) -> Image.Image:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
-from replication_bench.results import Cost, MethodRecord, Result
+from replication_bench.config import flatten
+from replication_bench.results import Result
 
 AUDIT = "audit"
+BOARD_PARTS = ("dataset fingerprint", "backbone hash", "protocol hash", "budget rule")
 DROPPED = (
     "seed",
     "dataset",
@@ -20,48 +21,36 @@ DROPPED = (
 DROPPED_OF_TRAINING = ("train.budget", "train.budgets", "train.checkpoint_images", "train.precision")
 
 
-def method_of(result: Result) -> MethodRecord | None:
-    """The method that ran; None for an audit."""
-    return result.method
-
-
-def cost_of(result: Result) -> Cost | None:
-    """What the method used; None for an audit."""
-    return result.cost
-
-
 def name_of(result: Result) -> str:
     """The method's name, or ``audit``."""
-    method = method_of(result)
-    return method.name if method else AUDIT
+    return result.method.name if result.method else AUDIT
 
 
 def budget_of(result: Result) -> int | None:
     """Images that the method was given."""
-    cost = cost_of(result)
-    return cost.budget if cost else None
+    return result.cost.budget if result.cost else None
 
 
 def board_parts(result: Result) -> dict[str, str]:
     """What must be equal between the results of one board, by name."""
-    cost, backbone = cost_of(result), result.backbone
-    return {
-        "dataset fingerprint": result.dataset.fingerprint,
-        "backbone hash": backbone.get("sha256", "none") if backbone else "none",
-        "protocol hash": result.protocol,
-        "budget rule": cost.budget_rule if cost else "none",
-    }
+    return {name: value or "none" for name, value in zip(BOARD_PARTS, result.board, strict=True)}
 
 
-def flatten(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """``{"a": {"b": 1}}`` -> ``{"a.b": 1}``."""
-    flat: dict[str, Any] = {}
-    for key, value in table.items():
-        if isinstance(value, Mapping):
-            flat |= flatten(value, f"{prefix}{key}.")
-        else:
-            flat[prefix + key] = value
-    return flat
+def why_control(result: Result, reference: str, cheapest: int | None, whole: str) -> str:
+    """Why a result is a control and no contender; empty where it is none.
+
+    Args:
+        result: of the row.
+        reference: the method that reductions are counted from.
+        cheapest: the smallest budget beside it.
+        whole: what that is the smallest of, in words.
+    """
+    budget = budget_of(result)
+    if budget is not None and cheapest is not None and budget > cheapest:
+        return f"its budget of {budget:,} images is above the {whole}'s smallest, {cheapest:,}"
+    if result.method and result.method.paper == "" and result.method.name != reference:
+        return "published nowhere; it is here to tell causes apart"
+    return ""
 
 
 def setting_of(result: Result) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from replication_bench import plugins
 from replication_bench.errors import ConfigError, PluginError, did_you_mean
 from reports.boards import Board, Group
 from reports.columns import REDUCTIONS, Column, all_columns, columns_of, footnotes
-from reports.facts import cost_of, method_of
+from reports.facts import why_control
 from reports.pareto import cost as as_cost
 from reports.pareto import fronts
 from reports.reductions import Comparison, best_data_side, compare, reference_group, verdict
@@ -230,9 +230,8 @@ def readings(claim: Mapping[str, Any]) -> dict[str, Value]:
 def reported_of(group: Group) -> tuple[Mapping[str, Any], ...]:
     """The claims in a group's results, or else those of the installed method."""
     for result in group.results:
-        method = method_of(result)
-        if method and method.reported:
-            return method.reported
+        if result.method and result.method.reported:
+            return result.method.reported
     try:
         found = [plugins.load("methods", part) for part in group.method.split("+")]
     except PluginError:
@@ -242,18 +241,13 @@ def reported_of(group: Group) -> tuple[Mapping[str, Any], ...]:
 
 def control(group: Group, board: Board, reference: str) -> str:
     """Why a group is a control and no contender; empty where it is none."""
-    budgets = [g.budget for g in board.groups if g.budget is not None]
-    if group.budget is not None and group.budget > min(budgets):
-        return f"its budget of {group.budget:,} images is above the board's smallest, {min(budgets):,}"
-    method = method_of(group.results[0])
-    if method and method.paper == "" and method.name != reference:
-        return "published nowhere; it is here to tell causes apart"
-    return ""
+    cheapest = min((g.budget for g in board.groups if g.budget is not None), default=None)
+    return why_control(group.results[0], reference, cheapest, "board")
 
 
 def costs(group: Group) -> dict[str, Value]:
     """What a group was given and used, mean over seeds."""
-    found = [cost_of(result) for result in group.results]
+    found = [result.cost for result in group.results]
     numbers: dict[str, list[float | None]] = {
         "budget": [cost.budget if cost else None for cost in found],
         "images": [cost.images if cost else None for cost in found],

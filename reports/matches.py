@@ -7,11 +7,27 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from replication_bench.errors import DataError
 from replication_bench.results import Match
 
 COLUMNS = tuple(name for name, field in Match.model_fields.items() if field.is_required())
+
+
+def read_table(path: Path) -> pa.Table:
+    """The columns of a run's ``matches.parquet`` that ``Match`` knows.
+
+    Raises:
+        DataError: the file is missing or is no parquet file.
+    """
+    try:
+        known = [name for name in pq.read_schema(path).names if name in Match.model_fields]
+        return pq.read_table(path, columns=known)
+    except FileNotFoundError as error:
+        raise DataError("the matches are missing", where=path, hint="Run the same command again.") from error
+    except (OSError, pa.ArrowException) as error:
+        raise DataError("the matches cannot be read", where=path, got=error) from error
 
 
 def read_matches(path: Path) -> pd.DataFrame:
@@ -20,12 +36,7 @@ def read_matches(path: Path) -> pd.DataFrame:
     Raises:
         DataError: the file is missing or broken.
     """
-    try:
-        table = pd.read_parquet(path)
-    except FileNotFoundError as error:
-        raise DataError("the matches are missing", where=path) from error
-    except (OSError, ValueError, pa.ArrowException) as error:
-        raise DataError("the matches cannot be read", where=path, got=error) from error
+    table = read_table(path).to_pandas()
     absent = [name for name in COLUMNS if name not in table.columns]
     if absent:
         raise DataError("the matches are broken", where=path, got=f"no column {absent[0]}")

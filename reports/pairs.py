@@ -11,13 +11,12 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 from PIL import Image, ImageDraw, ImageFont, UnidentifiedImageError
 from pydantic import ValidationError
 
 from replication_bench.errors import ConfigError, DataError, StoreError
 from replication_bench.results import Match, Result
+from reports.matches import read_table
 
 Load = Callable[[str], Image.Image]
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
@@ -75,13 +74,7 @@ def read_matches(path: Path) -> list[Match]:
         DataError: the file is missing, is no parquet file, holds other columns, or holds no row.
     """
     try:
-        known = [name for name in pq.read_schema(path).names if name in Match.model_fields]
-        table = pq.read_table(path, columns=known)
-        matches = [Match.model_validate(row) for row in table.to_pylist()]
-    except FileNotFoundError as error:
-        raise DataError("the matches are missing", where=path, hint="Run the same command again.") from error
-    except (OSError, pa.ArrowException) as error:
-        raise DataError("the matches cannot be read", where=path, got=error) from error
+        matches = [Match.model_validate(row) for row in read_table(path).to_pylist()]
     except ValidationError as error:
         first = error.errors()[0]
         raise DataError(

@@ -18,7 +18,7 @@ from replication_bench._version import __version__
 from replication_bench.store import check_writable, write_atomic
 from reports.boards import make_boards, unlike
 from reports.collect import Collection, Run, collect
-from reports.facts import method_of, name_of
+from reports.facts import name_of
 from reports.figures.all import Pictures, pictures
 from reports.formats import FORMATS
 from reports.gallery import Gallery
@@ -213,7 +213,7 @@ def difference(tables: Sequence[BoardTable]) -> str:
 def run_view(run: Run) -> dict[str, Any]:
     """A line of the list of runs."""
     result = run.result
-    method = method_of(result)
+    method = result.method
     return {
         "id": result.id,
         "method": name_of(result),

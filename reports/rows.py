@@ -11,12 +11,12 @@ from typing import Any
 from replication_bench.errors import ConfigError
 from replication_bench.metrics.replication import reduction, reduction_floor
 from replication_bench.results import Measurement, Result
+from reports.facts import BOARD_PARTS, why_control
 
 Row = dict[str, Any]
 
 MEASURED = ("R", "sim_mean", "sim_gt_05pc", "r_star", "kd_heldout")
 NOT_MEASURED = "not measured in this run"
-BOARD_PARTS = ("dataset fingerprint", "backbone hash", "protocol hash", "budget rule")
 
 
 def make_rows(results: Sequence[Result], reference: str = "none") -> list[Row]:
@@ -68,7 +68,7 @@ def make_row(result: Result, base: Result | None, reference: str, cheapest: int)
         "images": result.ran.cost.images,
         "parameters": result.ran.cost.parameters,
         "reference": result.ran.method.name == reference,
-        "control": control(result, reference, cheapest),
+        "control": why_control(result, reference, cheapest, "group"),
         "missing": {key: value for key, value in found.items() if isinstance(value, str)},
     }
 
@@ -100,15 +100,6 @@ def reductions(result: Result, base: Result | None, reference: str) -> dict[str,
     floor = value_or_reason(result.measurement("floor_95pc"))
     above = f"the floor is missing: {floor}" if isinstance(floor, str) else reduction_floor(r, r_base, floor)
     return {"reduction": reduction(r, r_base), "reduction_floor": above}
-
-
-def control(result: Result, reference: str, cheapest: int) -> str:
-    """Why this result is a control and no contender; empty where it is none."""
-    if result.ran.cost.budget > cheapest:
-        return f"its budget of {result.ran.cost.budget:,} images is above the group's smallest, {cheapest:,}"
-    if result.ran.method.paper == "" and result.ran.method.name != reference:
-        return "published nowhere; it is here to tell causes apart"
-    return ""
 
 
 def value_or_reason(found: Measurement | None) -> float | str:

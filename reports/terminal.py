@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
-from rich.measure import Measurement as Width
+from rich.console import Group, RenderableType
 from rich.table import Table as Grid
 from rich.text import Text
 
 from reports.cells import Cell, cells, facts, label_text, notes, rank_text, seeds_text
 from reports.leaderboard import BoardTable
-from reports.table import plain
+from reports.table import Fitting, plain
 
 STYLES = {"method": "", "reference": "", "control": "dim", "reported": "italic"}
 
@@ -74,14 +73,3 @@ def two_lines(cell: Cell) -> Text:
     footnote = f" [{cell.footnote}]" if cell.footnote else ""
     first = " ".join(filter(None, (cell.text + footnote, cell.mark)))
     return plain(first, cell.interval) if cell.interval else plain(first)
-
-
-class Fitting:
-    """The wide grid where it fits, else the narrow one."""
-
-    def __init__(self, first: Grid, second: Grid):
-        self.wide, self.narrow = first, second
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        wanted = Width.get(console, options.update(width=10_000), self.wide).maximum
-        yield self.wide if wanted <= options.max_width else self.narrow
