@@ -12,24 +12,22 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, TypeVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from replication_bench.config import SampleConfig, TrainConfig
+from replication_bench.context import Context as Context
+from replication_bench.context import SampleBatch as SampleBatch
 from replication_bench.denoiser import Denoiser, UNetDenoiser, predict_pair
 from replication_bench.seeds import Seeds
 
 if TYPE_CHECKING:
     from replication_bench.backbone import Backbone
     from replication_bench.data.example import Example, Examples
-    from replication_bench.embedders.protocol import Embedder, Vectors
     from replication_bench.results import Measurement
-
-T = TypeVar("T")
 
 CHAINED = ("dataset", "caption", "image", "encode", "prompt", "condition", "initial", "wrap", "facts")
 OWNED = ("stages", "build", "order", "timesteps", "loss", "optimiser", "update", "denoiser", "guide")
@@ -97,73 +95,6 @@ class Step:
     clip: Callable[[], None]
     optimiser: torch.optim.Optimizer
     rng: torch.Generator
-
-
-@dataclass
-class SampleBatch:
-    """The samples that are generated together. Calls of a denoiser hold whole batches: row i is sample i mod n.
-
-    Attributes:
-        prompts: after the hook ``prompt``.
-        noise: initial noise as the harness drew it, float [n, c, h, w] of unit variance.
-        timesteps: of the sampler, the noisiest first; int64 [steps].
-        scale: guidance scale.
-        uncond: text states of the empty prompt, float [n, length, width]; after ``condition`` what that returned.
-        scratch: room for hooks, new for each batch.
-    """
-
-    prompts: tuple[str, ...]
-    noise: Tensor
-    timesteps: Tensor
-    scale: float
-    uncond: Tensor
-    scratch: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass
-class Context:
-    """What a hook may look at.
-
-    Attributes:
-        backbone: the pretrained parts; frozen.
-        train: training configuration.
-        sample: sampling configuration.
-        seeds: the run's random streams, for draws that belong to no step and no image.
-        training: the examples that the networks learn from, after the hook ``dataset``.
-        public: images of the dataset that are neither private nor held out; may be empty.
-        method: the whole method of the run, for a part that must know what it is combined with.
-        embedder: the copy detector of the run.
-        vectors: unit vectors float32 [n, d] of examples under ``embedder``, from the cache where they are there.
-        networks: the trained networks in the order of the stages; empty while training.
-        batch: the samples at hand; None while training.
-        memo: what hooks remember through a run, see ``remember``.
-    """
-
-    backbone: Backbone
-    train: TrainConfig
-    sample: SampleConfig = field(default_factory=SampleConfig)
-    seeds: Seeds = field(default_factory=lambda: Seeds(0))
-    training: Examples | None = None
-    public: Examples | None = None
-    method: Method | None = None
-    embedder: Embedder | None = None
-    vectors: Callable[[Examples], Vectors] | None = None
-    networks: tuple[nn.Module, ...] = ()
-    batch: SampleBatch | None = None
-    memo: dict[Any, Any] = field(default_factory=dict)
-
-    def remember(self, key: Any, make: Callable[[], T]) -> T:
-        """``make()`` at the first call with ``key``, the same value afterwards; a method keeps no state of its own."""
-        if key not in self.memo:
-            self.memo[key] = make()
-        value: T = self.memo[key]
-        return value
-
-    @property
-    def samples(self) -> SampleBatch:
-        """The samples at hand, for hooks that only run while sampling."""
-        assert self.batch is not None, "no samples outside sampling"
-        return self.batch
 
 
 @dataclass(frozen=True)

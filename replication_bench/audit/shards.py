@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import json
 import tarfile
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from replication_bench.audit.source import Entry, Skipped, Source
+from replication_bench.audit.source import Entry, Skipped, Source, unique_ids
 from replication_bench.data.images import is_image_name, natural_key
+from replication_bench.data.webdataset import split_name
 from replication_bench.errors import DataError
 
 ENDINGS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
@@ -104,12 +104,6 @@ class Shard:
             return file.read() if file else b""
 
 
-def sample_key(name: str) -> str:
-    """What files of one sample share: the path up to the first dot of the file name."""
-    path = PurePosixPath(name)
-    return (path.parent / path.name.partition(".")[0]).as_posix()
-
-
 def caption_of(member: tarfile.TarInfo, read: Callable[[tarfile.TarInfo], bytes]) -> str:
     """The caption in a ``.txt`` (first line) or ``.json``; empty where there is none."""
     text = read(member).decode("utf-8", errors="replace").strip()
@@ -128,7 +122,7 @@ def shard_captions(shard: Shard, members: Sequence[tarfile.TarInfo]) -> dict[str
     captions: dict[str, str] = {}
     for ending in (".txt", ".json"):
         for member in members:
-            key = sample_key(member.name)
+            key = split_name(member.name)[0]
             if member.name.endswith(ending) and not captions.get(key):
                 captions[key] = caption_of(member, shard.read)
     return captions
@@ -137,14 +131,10 @@ def shard_captions(shard: Shard, members: Sequence[tarfile.TarInfo]) -> dict[str
 def shard_entries(shard: Shard, name: str, members: Sequence[tarfile.TarInfo]) -> Iterator[Entry]:
     """The images of one shard; a name that a shard holds twice gets a number."""
     captions = shard_captions(shard, members)
-    seen: Counter[str] = Counter()
-    for member in members:
-        if is_image_name(Path(member.name)):
-            seen[member.name] += 1
-            again = f"#{seen[member.name]}" if seen[member.name] > 1 else ""
-            caption = captions.get(sample_key(member.name))
-            captioned = (caption,) if caption else ()
-            yield Entry(f"{name}/{member.name}{again}", partial(shard.read, member), captioned)
+    images = [member for member in members if is_image_name(Path(member.name))]
+    for member, id in zip(images, unique_ids([member.name for member in images]), strict=True):
+        caption = captions.get(split_name(member.name)[0])
+        yield Entry(f"{name}/{id}", partial(shard.read, member), (caption,) if caption else ())
 
 
 def open_shards(path: str, files: Sequence[Path]) -> Source:

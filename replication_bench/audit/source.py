@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -66,6 +66,16 @@ class Source:
         parts = [part for part in Path(self.path).parts if part not in ("generations", "..", ".", "/")]
         stem = re.sub(r"\.(tar|parquet|tgz|gz)", "", parts[-1]) if parts else ""
         return stem.strip("*?") or self.kind
+
+
+def unique_ids(names: Sequence[str]) -> list[str]:
+    """The names as ids; one that stands again gets a number."""
+    seen: dict[str, int] = {}
+    ids = []
+    for name in names:
+        seen[name] = seen.get(name, 0) + 1
+        ids.append(name if seen[name] == 1 else f"{name}#{seen[name]}")
+    return ids
 
 
 def picture_of(data: bytes, where: str) -> tuple[Image.Image, int]:

@@ -21,6 +21,7 @@ from replication_bench.audit.index import Index
 from replication_bench.audit.indexing import absolute, cached_index
 from replication_bench.audit.labels import copy_threshold
 from replication_bench.audit.matches import Found, own_sources, write_matches
+from replication_bench.audit.records import dataset_record, images_record
 from replication_bench.audit.repeated import copy_measurements
 from replication_bench.audit.request import (
     AuditRequest,
@@ -37,7 +38,7 @@ from replication_bench.embedders.protocol import check_comparable
 from replication_bench.errors import DataError, StoreError
 from replication_bench.evidence import build_evidence
 from replication_bench.metrics import Evidence, all_metrics
-from replication_bench.results import DatasetRecord, ImagesRecord, Measurement, Result, read_result
+from replication_bench.results import Measurement, Result, read_result
 from replication_bench.search import nearest
 from replication_bench.seeds import Seeds
 from replication_bench.statistics import measure
@@ -246,13 +247,7 @@ class Audit:
             fingerprint=fingerprint,
             config=self.config,
             passed=self.request.table(),
-            dataset=DatasetRecord(
-                name=train.facts.kind,
-                options={"path": self.request.train},
-                fingerprint=dataset_fingerprint(train, heldout),
-                train=len(train.rows),
-                heldout=len(heldout.rows) if heldout else 0,
-            ),
+            dataset=dataset_record(self.request.train, train, heldout),
             embedder=record_of(first.chosen.options, first.chosen.embedder.protocol),
             protocol=first.chosen.embedder.protocol.hash,
             seed=self.request.seed,
@@ -288,26 +283,3 @@ def marked(measurement: Measurement, one: Compared) -> Measurement:
     embedder, protocol = one.chosen.options.name, one.chosen.embedder.protocol.hash
     note = "; ".join(filter(None, (measurement.note, one.forced))) or None
     return measurement.model_copy(update={"embedder": embedder, "protocol": protocol, "note": note})
-
-
-def dataset_fingerprint(train: Index, heldout: Index | None) -> str:
-    """SHA-256 over the two sets."""
-    both = train.facts.fingerprint + (heldout.facts.fingerprint if heldout else "")
-    return hashlib.sha256(both.encode()).hexdigest()
-
-
-def images_record(role: Role, path: str, index: Index) -> ImagesRecord:
-    """One set as a result records it."""
-    facts = index.facts
-    return ImagesRecord(
-        role=role,
-        path=path,
-        kind=facts.kind,
-        found=facts.found,
-        used=len(index.rows),
-        skipped=len(facts.skipped),
-        first_frame=sum(row.frames > 1 for row in index.rows),
-        captioned=sum(bool(row.captions) for row in index.rows),
-        fingerprint=facts.fingerprint,
-        notes=tuple(facts.notes),
-    )

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from replication_bench.audit.source import Entry, Source, reading
+from replication_bench.audit.source import Entry, Source, reading, unique_ids
 from replication_bench.errors import DataError
 
 PATHS = ("path", "image_path", "file_name", "filename", "filepath", "file", "image")
@@ -46,16 +45,6 @@ def read_columns(path: Path) -> tuple[list[str], list[str | None]]:
         raise DataError("the parquet file cannot be read", where=path, got=error) from error
     paths = table[column].to_pylist()
     return paths, table[caption].to_pylist() if caption else [None] * len(paths)
-
-
-def unique_ids(paths: Sequence[str]) -> list[str]:
-    """The paths as ids; one that is listed again gets a number."""
-    seen: dict[str, int] = {}
-    ids = []
-    for path in paths:
-        seen[path] = seen.get(path, 0) + 1
-        ids.append(path if seen[path] == 1 else f"{path}#{seen[path]}")
-    return ids
 
 
 def open_table(path: str) -> Source:

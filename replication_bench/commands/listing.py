@@ -16,8 +16,6 @@ from replication_bench.errors import PluginError
 
 Row = dict[str, Any]
 EMBEDDER_COLUMNS = ("name", "protocols", "weights", "about")  # all there is room for; --json has the rest
-
-
 # what the table of methods shows; where it is from, only if that is not replbench for all
 METHODS = ("name", "kind", "paper", "hooks", "parameters", "about")
 HEADINGS = {"parameters": "defaults"}

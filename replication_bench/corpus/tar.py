@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from replication_bench.data.images import EXTENSIONS, natural_key
+from replication_bench.data.webdataset import split_name
 from replication_bench.errors import DataError
 
 
@@ -52,13 +53,6 @@ def parsed(content: bytes) -> dict[str, Any]:
     except ValueError:
         return {}
     return facts if isinstance(facts, dict) else {}
-
-
-def split_name(name: str) -> tuple[str, str]:
-    """Key and extension of a member: the name is split at its first dot."""
-    path = PurePosixPath(name)
-    stem, _, extension = path.name.partition(".")
-    return (path.parent / stem).as_posix(), extension.lower()
 
 
 def check_end(archive: tarfile.TarFile) -> None:
