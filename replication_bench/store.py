@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import re
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -46,6 +47,35 @@ def write_atomic(path: Path, write: Callable[[Path], object]) -> None:
         ) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def link(source: Path, target: Path) -> None:
+    """Give a file a second name that lives on when the first is removed; a copy where the disk knows no such thing.
+
+    Files are replaced and never written into, so neither name can change what the other holds.
+
+    Raises:
+        FileNotFoundError: there is no ``source``.
+        StoreError: ``target`` cannot be written.
+    """
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.stem}-") as folder:
+            temporary = Path(folder) / target.name
+            try:
+                os.link(source, temporary)
+            except OSError:
+                shutil.copyfile(source, temporary)
+            temporary.replace(target)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise StoreError(
+            "cannot write",
+            where=target,
+            got=error.strerror or str(error),
+            hint="Free space or choose another --out, then run the same command.",
+        ) from error
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -1,0 +1,112 @@
+"""``train/training.json``: which run trained the weights beside it, for how long, and all that they depend on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError, model_validator
+
+from replication_bench import machine, resolve
+from replication_bench.config import NamedOptions, Section
+from replication_bench.data.example import Examples
+from replication_bench.provenance import method_record
+from replication_bench.store import write_json
+
+if TYPE_CHECKING:
+    from replication_bench.pipeline import Run
+    from replication_bench.training import StageJob
+
+NAME = "training.json"
+
+
+class Training(Section):
+    """A finished training. Two of equal ``facts`` gave equal weights.
+
+    Attributes:
+        run: id of the run that trained.
+        seconds: that it took; None where nobody recorded them.
+        facts: everything that can change the weights, plain; see ``training_facts``.
+    """
+
+    run: str
+    seconds: float | None
+    facts: dict[str, Any]
+
+    @model_validator(mode="after")
+    def _names_data_and_backbone(self) -> Training:
+        dataset = self.facts.get("dataset")
+        if not isinstance(dataset, dict) or "fingerprint" not in dataset or "backbone" not in self.facts:
+            raise ValueError("a training names its data and its backbone")
+        return self
+
+    @property
+    def dataset(self) -> str:
+        """Fingerprint of the splits."""
+        return str(self.facts["dataset"]["fingerprint"])
+
+    @property
+    def backbone(self) -> str:
+        """Hash of the backbone."""
+        return str(self.facts["backbone"])
+
+
+def trained_part(method: NamedOptions) -> NamedOptions:
+    """The parts of a method that change training; ``none`` where all of them only sample."""
+    parts = {name: {name: options} for name, options in method.options.items()}
+    names = [
+        name for name, options in parts.items() if resolve.build_method(name, options)[0].changes_training
+    ]
+    return resolve.build_method("+".join(names) or "none", method.options)[1]
+
+
+def training_facts(run: Run, data: Examples) -> dict[str, Any]:
+    """Everything that can change the weights of a run: two runs of equal facts need one training.
+
+    How a run samples is not among them, so training hooks are handed nothing that tells it.
+
+    Args:
+        run: the run.
+        data: its training set after the hook ``dataset``.
+    """
+    config, bench = run.config, run.bench
+    method = trained_part(config.method)
+    record = method_record(method)
+    facts = {
+        "method": method.model_dump(mode="json"),
+        "distribution": [record.distribution, record.version],
+        "dataset": {**config.dataset.model_dump(mode="json"), "fingerprint": bench.splits.fingerprint},
+        "training": data.fingerprint,
+        "backbone": bench.backbone.sha256,
+        "embedder": bench.embedder.protocol.hash,
+        "seed": config.seed,
+        "train": config.train.resolved(),
+        "device": bench.device,
+        "precision": run.precision,
+        "packages": machine.package_versions(),
+        "commit": machine.commit(),
+    }
+    # as it will be read again: JSON knows no tuples
+    plain: dict[str, Any] = json.loads(json.dumps(facts))
+    return plain
+
+
+def read_training(path: Path) -> Training | None:
+    """The record at ``path``; None where there is none that can be read."""
+    try:
+        return Training.model_validate_json(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, ValidationError):
+        return None
+
+
+def finished_training(folder: Path, jobs: Iterable[StageJob]) -> Training | None:
+    """The training whose weights the folder of a run holds; None unless every stage has them."""
+    whole = all(job.final.exists() for job in jobs)
+    return read_training(folder / "train" / NAME) if whole else None
+
+
+def write_training(folder: Path, training: Training) -> None:
+    """Put the record beside the weights, last: it says that they are whole."""
+    write_json(folder / "train" / NAME, training.model_dump(mode="json"))

@@ -1,0 +1,182 @@
+"""Runs whose training is equal train once, and nothing else about them changes."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from trained_case import Command, files, same
+
+from replication_bench.config import NamedOptions
+from replication_bench.resolve import build_method
+from replication_bench.store import link
+from replication_bench.trained.record import read_training, trained_part
+
+METHODS = ("wen", "ren", "cfg-static", "prompt-rt")
+
+
+@pytest.mark.parametrize(
+    ("name", "trained"),
+    [
+        ("none", "none"),
+        ("wen", "none"),
+        ("wen+ren", "none"),
+        ("none+wen", "none"),
+        ("loyal+wen", "loyal"),
+        ("ren+loyal+prompt-rt+gn", "loyal+gn"),
+        ("dedup", "dedup"),
+    ],
+)
+def test_what_is_trained_of_a_method(name: str, trained: str) -> None:
+    options = {"loyal": {"tau": 300}, "wen": {"iterations": 3}}
+    found = trained_part(build_method(name, options)[1])
+    assert found == build_method(trained, options)[1]
+
+
+def test_methods_that_only_sample_train_once(
+    command: Command, flags: list[str], steps: list[str], tmp_path: Path
+) -> None:
+    chosen = [word for name in METHODS for word in ("--method", name)]
+    status, results, err = command(*flags, *chosen)
+    assert status == 0, err
+    assert steps == ["all", "all"]
+    none = results["none"]
+    assert none["cost"]["trained_in"] is None
+    for name in METHODS:
+        cost = results[name]["cost"]
+        assert cost["trained_in"] == none["id"]
+        assert cost["seconds"]["train"] == none["cost"]["seconds"]["train"]
+        assert (cost["budget"], cost["images"]) == (8, 8)
+        assert cost["trained_parameters"] == none["cost"]["trained_parameters"]
+
+
+@pytest.mark.parametrize("name", ["wen", "loyal+wen", "dedup+prompt-rt"])
+def test_a_shared_training_gives_the_same_to_the_bit(
+    name: str,
+    command: Command,
+    flags: list[str],
+    steps: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    trained = trained_part(NamedOptions(name=name, options={part: {} for part in name.split("+")})).name
+    shared = command(*flags, "--method", trained, "--method", name, out="shared").results
+    count = len(steps)
+    with monkeypatch.context() as patch:
+        patch.setattr("replication_bench.pipeline.share", lambda *arguments: None)
+        alone = command(*flags, "--method", trained, "--method", name, out="alone").results
+    assert len(steps) - count > count  # without sharing every run trains
+    assert (shared[name]["cost"]["trained_in"], alone[name]["cost"]["trained_in"]) == (
+        shared[trained]["id"],
+        None,
+    )
+    assert same(shared[name], alone[name])
+    folders = [files(tmp_path / out / shared[name]["id"]) for out in ("shared", "alone")]
+    assert len(folders[0]) > 5
+    assert folders[0] == folders[1]
+
+
+def test_a_shared_training_outlives_the_run_that_did_it(
+    command: Command, flags: list[str], steps: list[str], tmp_path: Path
+) -> None:
+    none = command(*flags).results["none"]
+    wen = command(*flags, "--method", "wen").results["wen"]
+    shutil.rmtree(tmp_path / "runs" / none["id"])
+    folder = tmp_path / "runs" / wen["id"]
+    assert files(folder)["train/all/final.safetensors"]
+    (folder / "result.json").unlink()
+    again = command(*flags, "--method", "wen").results
+    assert len(steps) == 2  # the run that was removed has its weights back from the other
+    assert again["wen"]["cost"]["trained_in"] == none["id"]
+    assert again["none"]["cost"]["trained_in"] is None
+    assert same(again["none"], none)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        ("--seed", "1"),
+        ("--budget", "12"),
+        ("--set", "train.learning_rate=1e-3"),
+        ("--set", "measure.embedder=vae"),
+    ],
+)
+def test_another_training_is_not_shared(
+    change: tuple[str, str], command: Command, flags: list[str], steps: list[str]
+) -> None:
+    command(*flags)
+    before = len(steps)
+    other = command(*flags, "--set", "measure.embedder=pixels", *change, plain=True)
+    assert other.status == 0, other.err
+    assert len(steps) > before
+    assert other.results["none"]["cost"]["trained_in"] is None
+
+
+@pytest.mark.parametrize("change", ["sample.steps=3", "train.budgets.tiny=77", "train.checkpoint_images=4"])
+def test_what_cannot_change_weights_does_not_keep_them_apart(
+    change: str, command: Command, flags: list[str], steps: list[str]
+) -> None:
+    command(*flags)
+    command(*flags, "--set", "measure.embedder=pixels", "--set", change, plain=True)
+    assert len(steps) == 2
+
+
+def test_options_of_a_training_part_keep_trainings_apart(
+    command: Command, flags: list[str], steps: list[str]
+) -> None:
+    command(*flags, "--method", "loyal")
+    before = len(steps)
+    command(*flags, "--method", "loyal+wen", "--set", "methods.loyal.tau=300")
+    assert len(steps) > before
+
+
+@pytest.mark.parametrize("broken", ["{", "{}", '{"run": "x", "seconds": 1, "facts": {}}', "\xff"])
+def test_a_damaged_record_is_none(broken: str, tmp_path: Path) -> None:
+    (tmp_path / "training.json").write_text(broken, encoding="latin-1")
+    assert read_training(tmp_path / "training.json") is None
+
+
+def test_weights_without_a_stage_are_not_taken(
+    command: Command, flags: list[str], steps: list[str], tmp_path: Path
+) -> None:
+    loyal = command(*flags, "--method", "loyal").results["loyal"]
+    (tmp_path / "runs" / loyal["id"] / "train" / "tail" / "final.safetensors").unlink()
+    before = len(steps)
+    wen = command(*flags, "--method", "loyal+wen").results["loyal+wen"]
+    assert steps[before:] == ["front", "tail"]
+    assert wen["cost"]["trained_in"] is None
+
+
+def test_a_record_names_all_that_the_weights_depend_on(
+    command: Command, flags: list[str], tmp_path: Path
+) -> None:
+    none = command(*flags).results["none"]
+    record = json.loads((tmp_path / "runs" / none["id"] / "train" / "training.json").read_text("utf-8"))
+    assert record["run"] == none["id"]
+    assert record["facts"]["dataset"]["fingerprint"] == none["dataset"]["fingerprint"]
+    assert record["facts"]["train"]["budget"] == 8
+    assert "budgets" not in record["facts"]["train"]
+
+
+def test_a_link_replaces_what_is_there_and_holds_the_bytes_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, target = tmp_path / "source", tmp_path / "below" / "target"
+    source.write_bytes(b"weights")
+    link(source, target)
+    assert target.stat().st_ino == source.stat().st_ino
+    link(target, target)
+
+    def no_links(*arguments: object) -> None:
+        raise OSError("the disk knows no hard links")
+
+    monkeypatch.setattr("os.link", no_links)
+    link(source, target)
+    assert target.stat().st_ino != source.stat().st_ino
+    source.unlink()
+    assert target.read_bytes() == b"weights"
+    with pytest.raises(FileNotFoundError):
+        link(source, target)
+    assert [path.name for path in target.parent.iterdir()] == ["target"]
