@@ -33,3 +33,17 @@ def files(folder: Path) -> dict[str, bytes]:
     return {
         str(path.relative_to(folder)): path.read_bytes() for pattern in kept for path in folder.rglob(pattern)
     }
+
+
+def folder_of(tmp_path: Path, result: dict[str, Any], out: str = "runs") -> Path:
+    """The folder of a run that ``command`` made."""
+    return tmp_path / out / str(result["id"])
+
+
+def refused(outcome: Outcome, *words: str) -> None:
+    """Assert that a command ended with one line that holds ``words``, and nothing else."""
+    assert outcome.status == 2, outcome.err
+    assert outcome.err.count("\n") == 1
+    for word in words:
+        assert word in outcome.err
+    assert not outcome.results
