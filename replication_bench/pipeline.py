@@ -34,7 +34,8 @@ from replication_bench.seeds import Seeds
 from replication_bench.statistics import measure
 from replication_bench.store import locked, slug, write_atomic, write_json
 from replication_bench.trained.cost import ON_TRUST, cost_of
-from replication_bench.trained.record import Training, trained_part, training_facts, write_training
+from replication_bench.trained.facts import trained_part, training_facts
+from replication_bench.trained.record import Training, write_training
 from replication_bench.trained.sharing import share
 from replication_bench.training import StageJob, Trainer, share_budget
 from replication_bench.workbench import Workbench

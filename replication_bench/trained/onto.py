@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from replication_bench.config import NamedOptions, Options
 from replication_bench.errors import ConfigError
 from replication_bench.resolve import build_method, method_parts
-from replication_bench.trained.record import trained_part
+from replication_bench.trained.facts import trained_part
 
 NONE = "none"
 

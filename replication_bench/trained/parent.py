@@ -13,8 +13,9 @@ from replication_bench.config import NamedOptions, Recipe, RunConfig, flatten, p
 from replication_bench.errors import ConfigError, WeightsError
 from replication_bench.resolve import Request, build_method, dataset_table, resolve_recipe, run_configs
 from replication_bench.store import locked
+from replication_bench.trained.facts import trained_part
 from replication_bench.trained.onto import put_onto
-from replication_bench.trained.record import Training, finished_training, trained_part
+from replication_bench.trained.record import Training, finished_training
 from replication_bench.trained.sharing import take_weights
 
 if TYPE_CHECKING:

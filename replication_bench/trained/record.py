@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError, model_validator
 
-from replication_bench import machine, resolve
-from replication_bench.config import NamedOptions, Section
-from replication_bench.data.example import Examples
-from replication_bench.provenance import method_record
+from replication_bench.config import Section
 from replication_bench.store import write_json
 
 if TYPE_CHECKING:
-    from replication_bench.pipeline import Run
     from replication_bench.training import StageJob
 
 NAME = "training.json"
@@ -28,7 +23,7 @@ class Training(Section):
     Attributes:
         run: id of the run that trained.
         seconds: that it took; None where nobody recorded them.
-        facts: everything that can change the weights, plain; see ``training_facts``.
+        facts: everything that can change the weights, plain; see ``replication_bench.trained.facts``.
     """
 
     run: str
@@ -51,46 +46,6 @@ class Training(Section):
     def backbone(self) -> str:
         """Hash of the backbone."""
         return str(self.facts["backbone"])
-
-
-def trained_part(method: NamedOptions) -> NamedOptions:
-    """The parts of a method that change training; ``none`` where all of them only sample."""
-    parts = {name: {name: options} for name, options in method.options.items()}
-    names = [
-        name for name, options in parts.items() if resolve.build_method(name, options)[0].changes_training
-    ]
-    return resolve.build_method("+".join(names) or "none", method.options)[1]
-
-
-def training_facts(run: Run, data: Examples) -> dict[str, Any]:
-    """Everything that can change the weights of a run: two runs of equal facts need one training.
-
-    How a run samples is not among them, so training hooks are handed nothing that tells it.
-
-    Args:
-        run: the run.
-        data: its training set after the hook ``dataset``.
-    """
-    config, bench = run.config, run.bench
-    method = trained_part(config.method)
-    record = method_record(method)
-    facts = {
-        "method": method.model_dump(mode="json"),
-        "distribution": [record.distribution, record.version],
-        "dataset": {**config.dataset.model_dump(mode="json"), "fingerprint": bench.splits.fingerprint},
-        "training": data.fingerprint,
-        "backbone": bench.backbone.sha256,
-        "embedder": bench.embedder.protocol.hash,
-        "seed": config.seed,
-        "train": config.train.resolved(),
-        "device": bench.device,
-        "precision": run.precision,
-        "packages": machine.package_versions(),
-        "commit": machine.commit(),
-    }
-    # as it will be read again: JSON knows no tuples
-    plain: dict[str, Any] = json.loads(json.dumps(facts))
-    return plain
 
 
 def read_training(path: Path) -> Training | None:

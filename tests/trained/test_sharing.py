@@ -12,7 +12,8 @@ from trained_case import Command, files, same
 from replication_bench.config import NamedOptions
 from replication_bench.resolve import build_method
 from replication_bench.store import link
-from replication_bench.trained.record import read_training, trained_part
+from replication_bench.trained.facts import named_files, trained_part
+from replication_bench.trained.record import read_training
 
 METHODS = ("wen", "ren", "cfg-static", "prompt-rt")
 
@@ -130,6 +131,22 @@ def test_options_of_a_training_part_keep_trainings_apart(
     before = len(steps)
     command(*flags, "--method", "loyal+wen", "--set", "methods.loyal.tau=300")
     assert len(steps) > before
+
+
+def test_what_lies_in_files_that_options_name_is_a_fact(tmp_path: Path) -> None:
+    (tmp_path / "objects" / "below").mkdir(parents=True)
+    words = tmp_path / "words.txt"
+    words.write_text("one", encoding="utf-8")
+    options = {
+        "df": {"objects": str(tmp_path / "objects"), "words": str(words), "fusion": "no_add", "file": ""}
+    }
+    first = named_files(options)
+    assert set(first) == {"df.objects", "df.words"}
+    assert named_files(options) == first
+    words.write_text("other", encoding="utf-8")
+    (tmp_path / "objects" / "below" / "0.png").write_bytes(b"new")
+    second = named_files(options)
+    assert all(first[key] != second[key] for key in first)
 
 
 @pytest.mark.parametrize("broken", ["{", "{}", '{"run": "x", "seconds": 1, "facts": {}}', "\xff"])
