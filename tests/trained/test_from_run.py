@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from trained_case import Command, files, folder_of, refused, same
+
+from replication_bench.config import NamedOptions
+from replication_bench.trained.opening import open_parent
 
 
 def test_a_method_that_samples_runs_on_the_weights_of_a_run(
@@ -68,6 +72,17 @@ def test_what_agrees_with_the_training_may_be_said(
     assert found.status == 0, found.err
     assert steps == []
     assert found.results["prompt-rt"]["config"]["sample"]["steps"] == 3
+
+
+def test_a_dataset_that_lies_elsewhere_keeps_its_other_options(parent: Path) -> None:
+    run = open_parent(parent)
+    options = {"path": "here", "heldout": 0.5}
+    moved = replace(
+        run, config=run.config.model_copy(update={"dataset": NamedOptions(name="folder", options=options)})
+    )
+    found = moved.located({"name": "folder", "options": {"path": "there"}})
+    assert found == {"name": "folder", "options": {"path": "there", "heldout": 0.5}}
+    assert moved.located({"name": "stamps"}) == {"name": "stamps"}
 
 
 def test_a_run_of_an_older_version_left_no_record(

@@ -5,14 +5,18 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from trained_case import Command, files, same
 
-from replication_bench.config import NamedOptions
+from replication_bench.config import MeasureConfig, NamedOptions, RunConfig, SampleConfig, TrainConfig
+from replication_bench.data.example import Examples
 from replication_bench.resolve import build_method
 from replication_bench.store import link
-from replication_bench.trained.facts import named_files, trained_part
+from replication_bench.testing.case import example
+from replication_bench.trained.facts import named_files, trained_part, training_facts
 from replication_bench.trained.record import read_training
 
 METHODS = ("wen", "ren", "cfg-static", "prompt-rt")
@@ -95,42 +99,73 @@ def test_a_shared_training_outlives_the_run_that_did_it(
     assert same(again["none"], none)
 
 
+def test_another_training_is_not_shared(command: Command, flags: list[str], steps: list[str]) -> None:
+    command(*flags)
+    assert command(*flags, "--seed", "1").results["none"]["cost"]["trained_in"] is None
+    assert len(steps) == 4
+
+
+def made_run(
+    name: str = "none",
+    dataset: str = "d",
+    backbone: str = "b",
+    protocol: str = "p",
+    precision: str = "no",
+    **config: Any,
+) -> Any:
+    """What the facts of a training are taken from."""
+    options = config.pop("options", {})
+    method = build_method(name, {name.split("+")[0]: options})[1]
+    return SimpleNamespace(
+        config=RunConfig(dataset=NamedOptions(name="openmoji"), method=method, **config),
+        bench=SimpleNamespace(
+            splits=SimpleNamespace(fingerprint=dataset),
+            backbone=SimpleNamespace(sha256=backbone),
+            embedder=SimpleNamespace(protocol=SimpleNamespace(hash=protocol)),
+            device="cpu",
+        ),
+        precision=precision,
+    )
+
+
+def facts(data: int = 3, **of_run: Any) -> dict[str, Any]:
+    return training_facts(made_run(**of_run), Examples(tuple(example(index) for index in range(data))))
+
+
 @pytest.mark.parametrize(
-    "change",
+    "same",
     [
-        ("--seed", "1"),
-        ("--budget", "12"),
-        ("--set", "train.learning_rate=1e-3"),
-        ("--set", "measure.embedder=vae"),
+        {"name": "wen"},
+        {"name": "none+ren+wen"},
+        {"sample": SampleConfig(steps=7, samples=3)},
+        {"measure": MeasureConfig(bootstrap=3, pairs=1)},
+        {"train": TrainConfig(checkpoint_images=7, budgets={"demo": 10_000, "other": 9})},
+        {"train": TrainConfig(budget=10_000)},
     ],
 )
-def test_another_training_is_not_shared(
-    change: tuple[str, str], command: Command, flags: list[str], steps: list[str]
-) -> None:
-    command(*flags)
-    before = len(steps)
-    other = command(*flags, "--set", "measure.embedder=pixels", *change, plain=True)
-    assert other.status == 0, other.err
-    assert len(steps) > before
-    assert other.results["none"]["cost"]["trained_in"] is None
+def test_what_cannot_change_weights_is_no_fact(same: dict[str, Any]) -> None:
+    assert facts(**same) == facts()
 
 
-@pytest.mark.parametrize("change", ["sample.steps=3", "train.budgets.tiny=77", "train.checkpoint_images=4"])
-def test_what_cannot_change_weights_does_not_keep_them_apart(
-    change: str, command: Command, flags: list[str], steps: list[str]
-) -> None:
-    command(*flags)
-    command(*flags, "--set", "measure.embedder=pixels", "--set", change, plain=True)
-    assert len(steps) == 2
-
-
-def test_options_of_a_training_part_keep_trainings_apart(
-    command: Command, flags: list[str], steps: list[str]
-) -> None:
-    command(*flags, "--method", "loyal")
-    before = len(steps)
-    command(*flags, "--method", "loyal+wen", "--set", "methods.loyal.tau=300")
-    assert len(steps) > before
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"name": "gn"},
+        {"name": "gn+wen"},
+        {"name": "gn", "options": {"std": 0.3}},
+        {"dataset": "e"},
+        {"data": 4},
+        {"backbone": "c"},
+        {"protocol": "q"},
+        {"seed": 1},
+        {"precision": "bf16"},
+        {"train": TrainConfig(budget=9)},
+        {"train": TrainConfig(learning_rate=1e-3)},
+    ],
+)
+def test_what_can_change_weights_is_a_fact(other: dict[str, Any]) -> None:
+    plain = facts(name="gn") if other.get("options") else facts()
+    assert facts(**other) != plain
 
 
 def test_what_lies_in_files_that_options_name_is_a_fact(tmp_path: Path) -> None:
