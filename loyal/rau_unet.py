@@ -60,7 +60,7 @@ def add_transfer_blocks(
     those of the blocks; they take the U-Net's device and dtype, and the global random state is not used.
 
     Raises:
-        ConfigError: an option that cannot be meant, a skip that this U-Net lacks, several U-Nets, or blocks added before.
+        ConfigError: a bad option, a skip that this U-Net lacks, several U-Nets, or blocks added before.
     """
     model: Any = unet
     transfer = Transfer(skip_names(skips), block, init, trainable, convs, seed)

@@ -7,7 +7,8 @@ where replbench is not installed. So all of them import nothing but torch and di
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -62,7 +63,8 @@ class RoutedUNet(ModelMixin, ConfigMixin, PeftAdapterMixin):
         time_cond_proj_dim: int | None = None,
     ):
         super().__init__()
-        self.networks = nn.ModuleList(new_unet(config) for config in networks)
+        # another name than in the config: diffusers loads weights through getattr, which finds the config first
+        self.unets = nn.ModuleList(new_unet(config) for config in networks)
 
     @classmethod
     def of(cls, networks: Sequence[Any], starts: Sequence[int]) -> RoutedUNet:
@@ -74,7 +76,7 @@ class RoutedUNet(ModelMixin, ConfigMixin, PeftAdapterMixin):
         shared = {key: configs[0][key] for key in SHARED}
         with torch.device("meta"):
             model = cls(networks=configs, starts=list(starts), **shared)
-        model.networks = nn.ModuleList(networks)
+        model.unets = nn.ModuleList(networks)
         return model.eval()
 
     @classmethod
@@ -109,22 +111,12 @@ class RoutedUNet(ModelMixin, ConfigMixin, PeftAdapterMixin):
         t = torch.as_tensor(timestep, device=sample.device).expand(len(sample))
         given = {key: value for key, value in more.items() if value is not None}
 
-        def call(network: nn.Module) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
-            def predict(x_t: Tensor, rows: Tensor, cond: Tensor) -> Tensor:
-                if given and len(x_t) < len(sample):
-                    raise ValueError(
-                        f"timesteps of several networks in one batch cannot take {', '.join(given)}"
-                    )
-                prediction: Tensor = network(x_t, rows, cond, return_dict=False, **given)[0]
-                return prediction
+        def call(unet: nn.Module, x_t: Tensor, rows: Tensor, cond: Tensor) -> Tensor:
+            if given and len(x_t) < len(sample):
+                raise ValueError(f"a batch of several networks' timesteps cannot take {', '.join(given)}")
+            prediction: Tensor = unet(x_t, rows, cond, return_dict=False, **given)[0]
+            return prediction
 
-            return predict
-
-        prediction = route(
-            [call(network) for network in self.networks],
-            self.config["starts"],
-            sample,
-            t,
-            encoder_hidden_states,
-        )
+        calls = [partial(call, unet) for unet in self.unets]
+        prediction = route(calls, self.config["starts"], sample, t, encoder_hidden_states)
         return UNet2DConditionOutput(sample=prediction) if return_dict else (prediction,)
