@@ -27,7 +27,7 @@ class Bundle:
 
     Attributes:
         package: the top-level package whose modules are written out.
-        imports: what is imported from other packages: names by module, no names for ``import MODULE``.
+        imports: what is imported from other packages: names by ``from MODULE``, none for ``import MODULE``.
         bodies: by module, its text without docstring and top-level imports.
         owners: which module, or which import, gives a top-level name its meaning.
     """
@@ -77,9 +77,9 @@ class Bundle:
             self.claim(module, alias.asname or alias.name.partition(".")[0], source)
             line = ast.unparse(alias)
             if isinstance(node, ast.Import):
-                self.imports.setdefault(line, set())
+                self.imports.setdefault(f"import {line}", set())
             else:
-                self.imports.setdefault(str(node.module), set()).add(line)
+                self.imports.setdefault(f"from {node.module}", set()).add(line)
 
     def claim(self, module: str, name: str, owner: str) -> None:
         """Note what gives a top-level name its meaning; in one file it can have only one."""
@@ -88,12 +88,8 @@ class Bundle:
 
     def text(self, about: str) -> str:
         """The whole file, with ``about`` as its docstring."""
-        imports = [
-            f"from {module} import {', '.join(sorted(names))}" if names else f"import {module}"
-            for module, names in sorted(
-                self.imports.items(), key=lambda item: (item[0] != "__future__", item)
-            )
-        ]
+        kept = sorted(self.imports.items(), key=lambda item: ("__future__" not in item[0], item[0]))
+        imports = [f"{start} import {', '.join(sorted(names))}" if names else start for start, names in kept]
         bodies = [f"# {name}\n\n{body}" for name, body in self.bodies.items()]
         return f'"""{about}"""\n\n' + "\n\n\n".join(["\n".join(imports), *bodies])
 
