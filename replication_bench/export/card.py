@@ -66,15 +66,10 @@ class Card:
         """The YAML header."""
         from huggingface_hub import ModelCardData
 
-        hub = (
-            self.base.count("/") == 1
-            and not self.base.startswith((".", "/"))
-            and not Path(self.base).exists()
-        )
         data = ModelCardData(
             library_name="diffusers",
             pipeline_tag="text-to-image",
-            base_model=self.base if hub else None,
+            base_model=self.base if on_hub(self.base) else None,
             tags=["replbench", "memorization", *self.tags],
         )
         return f"---\n{data.to_yaml()}\n---"
@@ -101,6 +96,16 @@ class Card:
         sections = (("Loading", self.loading(name)), *self.sections, ("Licence", LICENCE))
         body = "\n\n".join(f"## {heading}\n\n{text}" for heading, text in sections)
         return f"{self.header}\n\n# {self.title}\n\n{body}\n\nWritten by replbench {__version__}.\n"
+
+
+def on_hub(base: str) -> bool:
+    """Whether a base model was named by a hub id, owner/name."""
+    return base.count("/") == 1 and not base.startswith((".", "/")) and not Path(base).exists()
+
+
+def shown(base: str) -> str:
+    """How a base model is called in public: a local folder by its last part."""
+    return base if on_hub(base) else Path(base).name
 
 
 def cell(value: object) -> str:

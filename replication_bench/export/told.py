@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
 from replication_bench.compose import Composition
-from replication_bench.export.card import Card, table
+from replication_bench.export.card import Card, shown, table
 from replication_bench.export.component import Component
 from replication_bench.export.trained import Trained
 from replication_bench.method import Method
@@ -75,7 +76,7 @@ def missing(measurements: tuple[Measurement, ...]) -> str:
 def parameters(result: Result) -> str:
     """The parameters of the method's parts; what looks like a path is shown by its last part."""
     rows: list[tuple[object, ...]] = [
-        (part, name, Path(value).name if isinstance(value, str) and "/" in value else value)
+        (part, name, Path(value).name if isinstance(value, str) and "/" in value else json.dumps(value))
         for part, options in result.ran.method.parameters.items()
         for name, value in options.items()
     ]
@@ -89,7 +90,7 @@ def training(result: Result) -> str:
     rows: list[tuple[object, ...]] = [
         ("method", f"{method.name} ({method.distribution} {method.version})"),
         ("published in", method.paper or "nowhere: a control"),
-        ("base model", f"{Path(backbone['name']).name}, weights SHA-256 {backbone['sha256']}"),
+        ("base model", f"{shown(backbone['name'])}, weights SHA-256 {backbone['sha256']}"),
         ("training set", f"{data.name}, {data.train} images ({data.heldout} held out)"),
         ("training set's fingerprint", data.fingerprint),
         ("images seen", ", ".join(f"{stage}: {n}" for stage, n in cost.images_per_stage.items())),
