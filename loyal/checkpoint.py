@@ -91,10 +91,25 @@ def filled(unet: Any, state: State, where: Path) -> nn.Module:
     Raises:
         WeightsError: keys or shapes differ.
     """
-    check_fit(state, unet.state_dict(), where)
-    unet.load_state_dict(state, strict=True, assign=True)
+    theirs = authors_keys(unet)
+    check_fit(state, {theirs.get(key, key): tensor for key, tensor in unet.state_dict().items()}, where)
+    own = {key: state[theirs.get(key, key)] for key in unet.state_dict()}
+    unet.load_state_dict(own, strict=True, assign=True)
     network: nn.Module = unet.requires_grad_(False).eval()
     return network
+
+
+def authors_keys(unet: Any) -> dict[str, str]:
+    """For the keys of ``unet``'s transfer blocks what the authors call them."""
+    if CONFIG_KEY not in unet.config:
+        return {}
+    numbers = {tensor: number for number, tensor in enumerate(skip_tensors(unet))}
+    return {
+        f"{side}.{level}.transfer_blocks.{index}.{end}": f"skip_conv_modules.{numbers[tensor]}.{end}"
+        for (side, level), tensors in hosts(unet, Options(**unet.config[CONFIG_KEY])).items()
+        for index, tensor in enumerate(tensors)
+        for end in ("weight", "bias")
+    }
 
 
 def load_front(checkpoint: Path, base: Any) -> nn.Module:
@@ -112,53 +127,23 @@ def load_front(checkpoint: Path, base: Any) -> nn.Module:
     return filled(new_unet(config, checkpoint), state, checkpoint)
 
 
-def convolved(state: State) -> dict[int, list[str]]:
-    """The keys of convolutions on skips, by the number of the skip tensor."""
-    found: dict[int, list[str]] = {}
-    for key in state:
-        if match := CONVOLUTION.fullmatch(key):
-            found.setdefault(int(match[1]), []).append(key)
-    return found
-
-
-def skips_of(unet: Any, numbers: set[int], where: Path) -> tuple[str, ...]:
-    """The names of the skips whose tensors have a convolution.
+def skips_of(unet: Any, state: State, where: Path) -> tuple[str, ...]:
+    """The names of the skips that have a convolution in ``state``, in the order of the encoder.
 
     Raises:
-        WeightsError: a number that this U-Net lacks, or a skip of which only some tensors have one.
+        WeightsError: a number that this U-Net lacks.
     """
     names = [tensor.name for tensor in skip_tensors(unet)]
-    for number in sorted(numbers):
+    numbers = {int(match[1]): key for key in state if (match := CONVOLUTION.fullmatch(key))}
+    for number, key in numbers.items():
         if number >= len(names):
             raise WeightsError(
                 "the checkpoint is of another architecture",
                 where=where,
-                got=f"skip_conv_modules.{number}.weight",
-                want=f"at most {len(names) - 1}",
+                got=key,
+                want=f"numbers up to {len(names) - 1}",
             )
-    chosen = dict.fromkeys(names[number] for number in sorted(numbers))
-    for number, name in enumerate(names):
-        if name in chosen and number not in numbers:
-            raise WeightsError(
-                "the checkpoint lacks a convolution", where=where, want=f"skip_conv_modules.{number}.weight"
-            )
-    return tuple(chosen)
-
-
-def renamed(unet: Any, state: State) -> State:
-    """The authors' keys as those of a U-Net with transfer blocks."""
-    numbers = {tensor: number for number, tensor in enumerate(skip_tensors(unet))}
-    places = {
-        numbers[tensor]: f"{side}.{level}.transfer_blocks.{index}"
-        for (side, level), tensors in hosts(unet, Options(**unet.config[CONFIG_KEY])).items()
-        for index, tensor in enumerate(tensors)
-    }
-
-    def name(key: str) -> str:
-        match = CONVOLUTION.fullmatch(key)
-        return f"{places[int(match[1])]}.{match[2]}" if match else key
-
-    return {name(key): value for key, value in state.items()}
+    return tuple(dict.fromkeys(names[number] for number in sorted(numbers)))
 
 
 def load_tail(checkpoint: Path, base: Any, redraw: str = "", seed: int = 0) -> nn.Module:
@@ -175,22 +160,21 @@ def load_tail(checkpoint: Path, base: Any, redraw: str = "", seed: int = 0) -> n
         ConfigError: unknown skips.
     """
     config, state = read_checkpoint(checkpoint)
-    keys = convolved(state)
-    if bool(keys) == bool(redraw):
+    unet = new_unet(config, checkpoint)
+    skips = skips_of(unet, state, checkpoint)
+    if bool(skips) == bool(redraw):
         raise WeightsError(
-            "the tail has transfer blocks of its own" if keys else "the tail has no transfer blocks",
+            "the tail has transfer blocks of its own" if skips else "the tail has no transfer blocks",
             where=checkpoint,
-            got=f"--redraw {redraw}" if keys else "the keys of a plain U-Net",
+            got=f"--redraw {redraw}" if skips else "the keys of a plain U-Net",
             hint=None
-            if keys
+            if skips
             else "--redraw SC3,SC4 draws them as the research code does; --redraw none does without.",
         )
-    own = {key for each in keys.values() for key in each}
-    check_fit({k: v for k, v in state.items() if k not in own}, base.state_dict(), checkpoint)
-    unet = new_unet(config, checkpoint)
-    if keys:
-        add_transfer_blocks(unet, skips_of(unet, set(keys), checkpoint))
-        return filled(unet, renamed(unet, state), checkpoint)
+    plain = {key: value for key, value in state.items() if not CONVOLUTION.fullmatch(key)}
+    check_fit(plain, base.state_dict(), checkpoint)
+    if skips:
+        return filled(add_transfer_blocks(unet, skips), state, checkpoint)
     network = filled(unet, state, checkpoint)
     if redraw == "none":
         return network

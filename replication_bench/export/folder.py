@@ -122,10 +122,11 @@ def save_code(folder: Path, component: Component) -> None:
 
 
 def edit(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
-    """Change a JSON object in a file."""
+    """Change a JSON object in a file of a folder that nobody sees yet."""
     table = json.loads(path.read_text(encoding="utf-8"))
     change(table)
-    write_json(path, table)
+    # infinities stay: schedulers of diffusers have them
+    path.write_text(json.dumps(table, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def forget_places(folder: Path) -> None:
