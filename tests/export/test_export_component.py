@@ -12,6 +12,7 @@ from diffusers import UNet2DConditionModel
 from torch import Tensor, nn
 
 from loyal.method import Loyal
+from replication_bench import plugins
 from replication_bench.backbone import Backbone
 from replication_bench.denoiser import UNetDenoiser
 from replication_bench.errors import ConfigError, WeightsError
@@ -99,3 +100,22 @@ def test_a_component_that_loads_as_something_else_is_not_handed_out(
     with pytest.raises(WeightsError, match="other weights than the trained one"):
         write_export(tmp_path / "other", replace(contents(backbone, model)))
     assert not (tmp_path / "other").exists()
+
+
+@pytest.mark.parametrize("name", sorted(plugins.available("methods")))
+def test_every_method_here_becomes_a_component_that_predicts_the_same(backbone: Backbone, name: str) -> None:
+    case = Case(method_of(name), backbone)
+    networks = case.networks()
+    before = case.predict(case.denoiser(networks))
+    component = component_of(case.denoiser([fused(network) for network in networks]), name)
+    assert (component.source is not None) == (name in ("loyal", "dual"))
+    with torch.no_grad():
+        after = component.model(case.noise(7), case.border_timesteps(), case.cond(8)).sample
+    torch.testing.assert_close(after, before, rtol=1e-4, atol=1e-5)
+
+
+def method_of(name: str) -> Method:
+    for module, _ in plugins.load("methods", name).needs:
+        pytest.importorskip(module)
+    method: Method = plugins.construct("methods", name, {})
+    return method
