@@ -11,9 +11,10 @@ from replication_bench.export.component import Component
 
 PLAIN = "The U-Net is of diffusers' own class, so the folder loads with no flag, and no code of it is run."
 CARRIED = (
-    "The U-Net is a `{kind}`, which diffusers does not have. Its code lies in `unet/{file}.py` and needs torch and "
-    "diffusers only. diffusers runs code out of a folder only with `trust_remote_code=True`: read the file, then pass "
-    "the flag. diffusers then says that it expected a `UNet2DConditionModel`; that is about the type alone."
+    "The U-Net is a `{kind}`, which diffusers does not have. Its code lies in `unet/{file}.py` and needs nothing but "
+    "diffusers and what that requires. diffusers runs code out of a folder only with `trust_remote_code=True`: read "
+    "the file, then pass the flag. diffusers then says that it expected a `UNet2DConditionModel`; that is about the "
+    "type alone."
 )
 SNIPPET = """```python
 import torch
