@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from loyal.route import route
 from replication_bench.denoiser import UNetDenoiser
+from replication_bench.errors import ConfigError
 
 
 class Routed(nn.Module):
@@ -26,10 +27,16 @@ class Routed(nn.Module):
         return route((self.front, self.tail), (0, self.tau), x_t, t, cond)
 
     def component(self) -> nn.Module:
-        """Both U-Nets as one, see ``Exportable``."""
+        """Both U-Nets as one, see ``Exportable``.
+
+        Raises:
+            ConfigError: they are routed already, as a backbone may be.
+        """
         from loyal.routed_unet import RoutedUNet
 
         parts: list[UNetDenoiser] = [self.front, self.tail]  # type: ignore[list-item]
+        if any(isinstance(part.unet, RoutedUNet) for part in parts):
+            raise ConfigError("networks that are routed already cannot be exported as parts of a routed one")
         return RoutedUNet.of([part.unet for part in parts], (0, self.tau))
 
 

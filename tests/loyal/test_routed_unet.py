@@ -14,7 +14,9 @@ from torch import Tensor
 from loyal.method import Loyal
 from loyal.rau_unet import add_transfer_blocks
 from loyal.routed_unet import RoutedUNet
+from loyal.routing import Routed
 from replication_bench.backbone import Backbone
+from replication_bench.denoiser import UNetDenoiser
 from replication_bench.errors import ConfigError
 from replication_bench.testing import Case, load_backbone
 
@@ -106,6 +108,13 @@ def test_further_inputs_reach_one_network_and_are_refused_for_several(backbone: 
 def test_transfer_blocks_are_not_put_on_it(backbone: Backbone) -> None:
     with pytest.raises(ConfigError, match="are put on one U-Net; got RoutedUNet"):
         add_transfer_blocks(routed(backbone)[2])
+
+
+def test_a_routed_backbone_split_again_is_no_component(backbone: Backbone) -> None:
+    _, _, unet = routed(backbone)
+    nested = Routed(UNetDenoiser(unet), UNetDenoiser(copy.deepcopy(unet)), 300)
+    with pytest.raises(ConfigError, match="routed already"):
+        nested.component()
 
 
 @pytest.mark.parametrize(
