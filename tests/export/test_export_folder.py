@@ -13,6 +13,7 @@ import torch
 from huggingface_hub import ModelCard
 from safetensors.torch import load_file, save_file
 
+from replication_bench import cli
 from replication_bench.backbone import Backbone
 from replication_bench.export import folder as writing
 from replication_bench.export.trained import open_trained
@@ -104,6 +105,25 @@ def test_an_export_is_a_backbone_whose_code_is_not_run(loyal: Path, runs: dict[s
     with torch.no_grad():
         theirs = loaded.unet(x_t, t, encoder_hidden_states=cond, return_dict=False)[0]
         torch.testing.assert_close(theirs, ours(x_t, t, cond), rtol=1e-5, atol=1e-5)
+
+
+def test_an_export_is_sampled_and_measured_as_any_backbone(
+    loyal: Path, runs: dict[str, Path], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    images = read_result(runs["loyal"] / "result.json").dataset.options["path"]
+    settings = ("train.batch_size=4", "sample.steps=2", "measure.bootstrap=0", "measure.embedder=pixels")
+    cli.main(
+        [
+            *("run", "--method", "ren", "--dataset", images, "--backbone", str(loyal), "--budget", "4"),
+            *("--samples", "2", "--out", str(tmp_path / "runs"), "--json"),
+            *(word for setting in settings for word in ("--set", setting)),
+        ]
+    )
+    for result in json.loads(capsys.readouterr().out):
+        values = {m["name"]: m["value"] for m in result["measurements"]}
+        assert values["sim_mean"] is not None
+        # two U-Nets and the transfer blocks of one
+        assert result["cost"]["parameters"] > 2_000_000
 
 
 def test_a_backbone_of_an_unknown_class_is_one_line(loyal: Path, monkeypatch: pytest.MonkeyPatch) -> None:
