@@ -18,9 +18,8 @@ from replication_bench.store import check_replaceable, write_folder, write_json
 
 MARK = "replbench.json"
 PRECISIONS = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
-CLOSE = (
-    1e-3  # of float32 predictions from equal weights: kernels differ with the place of the weights in memory
-)
+# of float32 predictions from equal weights: kernels differ with the place of the weights in memory
+CLOSE = 1e-3
 
 
 @dataclass(frozen=True)
