@@ -92,15 +92,11 @@ def open_trained(run: Path) -> Trained:
     """The run in the folder ``run``, on the CPU.
 
     Raises:
-        DataError: no finished run, or one that trained nothing.
+        DataError: no finished run.
         WeightsError: backbone or weights are missing or not those of the run.
     """
     result = finished_result(run)
     config = RunConfig.model_validate(result.config)
-    if config.tuned:
-        raise DataError(
-            "the run trained nothing", where=run, got=f"samples of the pipeline {config.backbone}"
-        )
     method, seeds = resolve.rebuild_method(config.method), Seeds(config.seed)
     backbone = same_backbone(result, config)
     networks = []

@@ -10,8 +10,6 @@ from typing import Any
 import pytest
 from trained_case import Command, files, folder_of, refused
 
-from replication_bench.errors import DataError
-from replication_bench.export.trained import open_trained
 from replication_bench.results import Cost, read_result
 from reports.board import Leaderboard
 from reports.collect import collect
@@ -51,8 +49,6 @@ def test_a_pipeline_is_sampled_without_training(
         assert "train" not in cost["seconds"]
         assert result["config"]["train"] == {"pixels": None}
         assert "on trust" in result["notes"][0]
-    with pytest.raises(DataError, match=r"trained nothing; in .*; got samples of the pipeline"):
-        open_trained(folder_of(tmp_path, found.results["none"]))
     none, own = files(folder_of(tmp_path, found.results["none"])), files(parent)
     pictures = [name for name in own if name.endswith(".png")]
     assert len(pictures) == 4
