@@ -49,58 +49,6 @@ def write_atomic(path: Path, write: Callable[[Path], object]) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def check_replaceable(path: Path, ours: Callable[[Path], bool]) -> None:
-    """Whether a new folder may take the name ``path``: nothing is there, an empty folder, or one that is ``ours``.
-
-    Raises:
-        StoreError: something else is there.
-    """
-    if path.is_dir() and (ours(path) or not any(path.iterdir())):
-        return
-    if path.exists() or path.is_symlink():
-        raise StoreError(
-            "something else is there",
-            where=path,
-            want="a new or empty folder, or an earlier one of the same command",
-            hint="Choose another folder.",
-        )
-
-
-def write_folder(path: Path, write: Callable[[Path], object], ours: Callable[[Path], bool]) -> None:
-    """Let ``write`` fill a temporary sibling of ``path``, then rename it: a reader sees all of the folder or none.
-
-    Args:
-        path: the folder; one that is there is replaced as a whole where ``check_replaceable`` allows it.
-        write: fills the empty folder that it is given.
-        ours: see ``check_replaceable``.
-
-    Raises:
-        StoreError: something else is there, or the folder cannot be written in full.
-    """
-    path = path.resolve()
-    check_replaceable(path, ours)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        room = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}-"))
-    except OSError as error:
-        raise StoreError("cannot write", where=path, got=error.strerror or str(error)) from error
-    try:
-        (room / "new").mkdir()
-        write(room / "new")
-        if path.exists():
-            path.rename(room / "old")
-        (room / "new").rename(path)
-    except OSError as error:
-        raise StoreError(
-            "cannot write",
-            where=path,
-            got=error.strerror or str(error),
-            hint="Free space or choose another folder, then run the same command.",
-        ) from error
-    finally:
-        shutil.rmtree(room, ignore_errors=True)
-
-
 def write_json(path: Path, value: Any) -> None:
     """Write ``value`` as JSON, atomically."""
     text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
@@ -174,6 +122,58 @@ def locked(folder: Path) -> Iterator[None]:
                 hint="Wait for it, or choose another --out.",
             ) from error
         yield
+
+
+def check_replaceable(path: Path, ours: Callable[[Path], bool]) -> None:
+    """Whether a new folder may take the name ``path``: nothing is there, an empty folder, or one that is ``ours``.
+
+    Raises:
+        StoreError: something else is there.
+    """
+    if path.is_dir() and (ours(path) or not any(path.iterdir())):
+        return
+    if path.exists() or path.is_symlink():
+        raise StoreError(
+            "something else is there",
+            where=path,
+            want="a new or empty folder, or an earlier one of the same command",
+            hint="Choose another folder.",
+        )
+
+
+def write_folder(path: Path, write: Callable[[Path], object], ours: Callable[[Path], bool]) -> None:
+    """Let ``write`` fill a temporary sibling of ``path``, then rename it: a reader sees all of the folder or none.
+
+    Args:
+        path: the folder; one that is there is replaced as a whole where ``check_replaceable`` allows it.
+        write: fills the empty folder that it is given.
+        ours: see ``check_replaceable``.
+
+    Raises:
+        StoreError: something else is there, or the folder cannot be written in full.
+    """
+    path = path.resolve()
+    check_replaceable(path, ours)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        room = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}-"))
+    except OSError as error:
+        raise StoreError("cannot write", where=path, got=error.strerror or str(error)) from error
+    try:
+        (room / "new").mkdir()
+        write(room / "new")
+        if path.exists():
+            path.rename(room / "old")
+        (room / "new").rename(path)
+    except OSError as error:
+        raise StoreError(
+            "cannot write",
+            where=path,
+            got=error.strerror or str(error),
+            hint="Free space or choose another folder, then run the same command.",
+        ) from error
+    finally:
+        shutil.rmtree(room, ignore_errors=True)
 
 
 def slug(text: str) -> str:
