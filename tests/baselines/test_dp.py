@@ -258,10 +258,10 @@ def test_adapters_and_changed_images_leave_the_bound_alone(ctx: Context, example
     assert alone[0].value is not None
 
 
-def test_what_dp_cannot_train_is_refused(ctx: Context, examples: Examples) -> None:
+def test_what_dp_cannot_train_is_refused(ctx: Context) -> None:
     ctx.train = TrainConfig(precision="fp16")
     with pytest.raises(ConfigError, match="fp16"):
-        Dp().dataset(examples, ctx)
+        Dp().check(ctx)
     ctx.train = TrainConfig()
     with pytest.raises(ConfigError, match="single rows"):
         Dp().optimiser(nn.Sequential(nn.Conv2d(4, 4, 1), nn.BatchNorm2d(4)), ctx)
