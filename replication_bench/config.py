@@ -16,6 +16,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from replication_bench.errors import ConfigError, did_you_mean
+from replication_bench.overlay import overlaid
 
 Options = dict[str, Any]
 
@@ -181,8 +182,25 @@ def recipe_names() -> list[str]:
     )
 
 
-def read_recipe(name: str) -> dict[str, Any]:
-    """A recipe by name or path, as a plain table.
+def read_recipe(name: str, readers: tuple[str, ...] = ()) -> dict[str, Any]:
+    """A recipe by name or path, as a plain table, laid over the one that its ``base`` names.
+
+    Args:
+        name: of a shipped recipe, or the path of a TOML file.
+        readers: the recipes that stand on this one.
+
+    Raises:
+        ConfigError: no such recipe, not TOML, or recipes that stand on each other.
+    """
+    if name in readers:
+        raise ConfigError("recipes stand on each other", got=" on ".join((*readers, name)))
+    table = read_table(name)
+    base = table.pop("base", None)
+    return table if base is None else overlaid(read_recipe(str(base), (*readers, name)), table)
+
+
+def read_table(name: str) -> dict[str, Any]:
+    """A recipe by name or path as it is written.
 
     Raises:
         ConfigError: no such recipe, or not TOML.
