@@ -76,8 +76,8 @@ def facts(table: BoardTable) -> list[tuple[str, str]]:
     first = table.board.first
     data = f"{first.dataset.name}: {first.dataset.train:,} train, {first.dataset.heldout:,} held out"
     parts = [(name, value[:12]) for name, value in table.board.parts.items()]
-    embedder = str(first.embedder.get("name", ""))
-    return [("dataset", data), ("embedder", embedder), *parts]
+    names = dict.fromkeys(str(first.embedder.get(key, "")) for key in ("name", "protocol"))
+    return [("dataset", data), ("embedder", " ".join(filter(None, names))), *parts]
 
 
 def notes(table: BoardTable) -> list[str]:
