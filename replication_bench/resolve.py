@@ -29,7 +29,11 @@ ALIASES = {"caption-randomization": "rc", "data-augmentation": "augment"}
 
 @dataclass(frozen=True)
 class Request:
-    """What ``replbench run`` was asked for; None means: as the recipe says."""
+    """What ``replbench run`` was asked for; None means: as the recipe says.
+
+    Attributes:
+        sweeps: ``key=a,b``; see ``replication_bench.sweep``.
+    """
 
     methods: tuple[str, ...] = ()
     dataset: str | None = None
@@ -40,6 +44,7 @@ class Request:
     budget_rule: str | None = None
     samples: int | None = None
     settings: tuple[str, ...] = ()
+    sweeps: tuple[str, ...] = ()
 
 
 def method_parts(name: str) -> list[str]:

@@ -237,7 +237,7 @@ def upgraded(table: dict[str, Any]) -> dict[str, Any]:
         return table
     names = embedder_names(table)
     config = table.get("config", {})
-    if "embedders" in config:
+    if isinstance(config, dict) and "embedders" in config:
         records = zip(config["embedders"], [*names, *[""] * len(config["embedders"])], strict=False)
         config = config | {"embedders": [with_own_name(record, name) for record, name in records]}
     own = {"embedder": with_own_name(table["embedder"], next(iter(names), "")), "config": config}

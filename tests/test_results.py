@@ -56,22 +56,18 @@ def test_an_embedder_is_recorded_under_its_own_name_beside_its_protocol() -> Non
 
 def old_result(**changes: object) -> dict[str, object]:
     """A result whose embedder has its protocol's name, as they were written at first."""
-    protocol = {"name": "sscd_disc_mixup", "weights_sha256": "0" * 64}
     measured = {"name": "R", "value": 0.5, "embedder": "sscd@squash", "protocol": "p"}
     return {
-        **{
-            "schema_version": 2,
-            "kind": "score",
-            "id": "old",
-            "fingerprint": "f",
-            "config": {},
-            "protocol": "p",
-        },
-        **{"dataset": {"name": "d", "fingerprint": "f", "train": 1, "heldout": 0}, "seed": 0},
-        **{
-            "embedder": protocol,
-            "measurements": [measured, measured | {"embedder": "clip", "protocol": "q"}],
-        },
+        "schema_version": 2,
+        "kind": "score",
+        "id": "old",
+        "fingerprint": "f",
+        "config": {},
+        "dataset": {"name": "d", "fingerprint": "f", "train": 1, "heldout": 0},
+        "embedder": {"name": "sscd_disc_mixup", "weights_sha256": "0" * 64},
+        "protocol": "p",
+        "seed": 0,
+        "measurements": [measured, measured | {"embedder": "clip", "protocol": "q"}],
         **changes,
     }
 

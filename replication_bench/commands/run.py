@@ -12,11 +12,13 @@ from rich.console import Console
 
 from replication_bench import plugins
 from replication_bench.commands.progress import Bars, new_progress
+from replication_bench.config import RunConfig
 from replication_bench.pipeline import Run
 from replication_bench.progress import NAME, Recorder
 from replication_bench.resolve import Request, resolve_runs
 from replication_bench.results import Result
 from replication_bench.store import check_writable
+from replication_bench.sweep import swept
 from replication_bench.tracking import Tracked, check_tracker
 from replication_bench.workbench import Workbench
 
@@ -30,7 +32,7 @@ def execute(
         ReplbenchError: before any training where the input is at fault.
     """
     check_tracker(track)
-    configs, reference = resolve_runs(request)
+    configs, reference = resolve_all(request)
     check_writable(out)
     bench = Workbench(configs[0])
     progress = new_progress(console)
@@ -45,6 +47,17 @@ def execute(
             done.append((run, watched(run, asdict(request), track)))
             draw_pairs(run, done[-1][1])
     return done, reference
+
+
+def resolve_all(request: Request) -> tuple[list[RunConfig], str]:
+    """The configurations of every value of a sweep, each once, and the reference's name.
+
+    Raises:
+        ReplbenchError: the input is at fault.
+    """
+    found = [resolve_runs(one) for one in swept(request)]
+    configs = [config for members, _ in found for config in members]
+    return [config for i, config in enumerate(configs) if config not in configs[:i]], found[0][1]
 
 
 def watched(run: Run, passed: dict[str, Any], track: str) -> Result:
