@@ -80,8 +80,12 @@ def test_a_report_is_written_where_it_is_asked_for(
     status, out, err = run_cli(capsys, "report", runs, "--out", tmp_path / "out")
     assert status == 0
     assert "report.html" in out
-    assert "--redact" in err
-    assert "--redact" not in run_cli(capsys, "report", runs, "--out", tmp_path / "out", "--redact")[2]
+    assert "do not share" not in err
+    flags = ("report", runs, "--out", tmp_path / "out", "--show-training-images")
+    assert "do not share it" in run_cli(capsys, *flags)[2]
+    status, _, err = run_cli(capsys, *flags, "--redact")
+    assert (status, err.count("\n")) == (2, 1)
+    assert "in --show-training-images; got also --redact" in err
 
 
 def test_watch_shows_a_run_that_works_and_one_that_is_done(
