@@ -95,9 +95,18 @@ def remarks(table: BoardTable) -> list[str]:
         f"Ranked by {table.column(table.sort).title}. Values are means over seeds, with {share} intervals in brackets. "
         "Signs behind a reduction: ✓ its interval lies above 0, ✗ not above 0, ? undecided."
     ]
-    lines += [f"{row.label}: control, {row.why}." for row in table.rows if row.role == "control"]
+    lines += controls(table)
     lines += [f"{row.label}: {row.why}" for row in table.rows if row.role == "reported"]
     return list(dict.fromkeys(lines + warnings(table) + dataset_notes(table)))
+
+
+def controls(table: BoardTable) -> list[str]:
+    """Why rows are controls, one line a reason."""
+    found: dict[str, list[str]] = {}
+    for row in table.rows:
+        if row.role == "control":
+            found.setdefault(row.why, []).append(row.label)
+    return [f"{', '.join(labels)}: control, {why}." for why, labels in found.items()]
 
 
 def verdicts(table: BoardTable) -> list[str]:

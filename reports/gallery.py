@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable, Sequence
 from contextlib import suppress
 from typing import Any
@@ -62,6 +63,7 @@ class Gallery:
             "labels": list(dict.fromkeys([*LABELS, *(row["l"] for row in rows)])),
             "texts": list(self.texts.numbers),
             "rows": rows,
+            "least": least_similarity(rows),
             "total": sum(len(source.top1) for source in self.sources),
         }
 
@@ -150,6 +152,12 @@ class Gallery:
         if self.atlas.left_out:
             notes.append(f"{self.atlas.left_out:,} thumbnails were left out to keep the page small.")
         return notes
+
+
+def least_similarity(rows: Sequence[dict[str, Any]]) -> float:
+    """Where the filter begins: 0, or below the lowest similarity where that is negative."""
+    lowest = min((row["n"][0][1] for row in rows), default=0.0)
+    return min(0.0, math.floor(100 * lowest) / 100)
 
 
 def largest_side(sources: Sequence[Source]) -> int | None:

@@ -13,6 +13,7 @@ from replication_bench.results import Result
 from reports import report
 from reports.atlas import ABSENT, Atlas
 from reports.figures.all import Pictures
+from reports.gallery import least_similarity
 from reports.privacy import Rules, blurred, licence_of
 from reports.report import Report, as_script_json
 
@@ -168,6 +169,14 @@ def test_an_unwritable_folder_is_named(runs: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreError, match="the output folder cannot be written"):
         Report().build([runs], tmp_path / "file" / "report")
+
+
+def test_the_filter_begins_below_the_lowest_similarity() -> None:
+    def row(similarity: float) -> dict[str, object]:
+        return {"n": [[ABSENT, similarity, 0, 0]]}
+
+    assert least_similarity([row(0.5), row(-0.014)]) == -0.02
+    assert least_similarity([row(0.5)]) == least_similarity([]) == 0
 
 
 def test_a_picture_is_placed_once_and_the_budget_is_kept() -> None:
