@@ -114,7 +114,7 @@ def all_columns(board: Board, reference: str, sort: str) -> list[Column]:
     ]
 
 
-def measured_column(board: Board, name: str, group: str) -> Column:
+def measured_column(board: Board, name: str, group: str = "") -> Column:
     """The column of one measurement, with three digits of its largest value."""
     found = [m for g in board.groups for result in g.results if (m := result.measurement(name))]
     scale, unit = unit_of(found[0])

@@ -89,12 +89,12 @@ def run(request: Request, out: Path, as_json: bool, track: str = "none") -> None
     """Run, then print one table, or one array of results."""
     stderr = Console(stderr=True)
     done, reference = execute(request, out, stderr, track)
-    results = [result for _, result in done]
     if as_json:
+        results = [result for _, result in done]
         sys.stdout.write(json.dumps([result.model_dump(mode="json") for result in results], indent=1) + "\n")
         return
     console = Console()
     if "table" in plugins.available("reporters"):
-        console.print(plugins.load("reporters", "table")().show(results, reference))
+        console.print(plugins.load("reporters", "table")().show([run.folder for run, _ in done], reference))
     for run, _ in done:
         console.print(str(run.folder), style="dim", highlight=False)
