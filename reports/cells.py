@@ -95,9 +95,9 @@ def remarks(table: BoardTable) -> list[str]:
         f"Ranked by {table.column(table.sort).title}. Values are means over seeds, with {share} intervals in brackets. "
         "Signs behind a reduction: ✓ its interval lies above 0, ✗ not above 0, ? undecided."
     ]
-    lines += controls(table)
+    lines += controls(table) + shared_training(table)
     lines += [f"{row.label}: {row.why}" for row in table.rows if row.role == "reported"]
-    return list(dict.fromkeys(lines + warnings(table) + dataset_notes(table)))
+    return list(dict.fromkeys(lines + warnings(table) + result_notes(table)))
 
 
 def controls(table: BoardTable) -> list[str]:
@@ -107,6 +107,16 @@ def controls(table: BoardTable) -> list[str]:
         if row.role == "control":
             found.setdefault(row.why, []).append(row.label)
     return [f"{', '.join(labels)}: control, {why}." for why, labels in found.items()]
+
+
+def shared_training(table: BoardTable) -> list[str]:
+    """Which rows use the weights of another run."""
+    return [
+        f"{group.label}: trained in {result.cost.trained_in}, whose seconds of training are counted."
+        for group in table.board.groups
+        for result in group.results
+        if result.cost and result.cost.trained_in
+    ]
 
 
 def verdicts(table: BoardTable) -> list[str]:
@@ -131,6 +141,7 @@ def warnings(table: BoardTable) -> list[str]:
     ]
 
 
-def dataset_notes(table: BoardTable) -> list[str]:
-    """What the datasets say must stand beside every number."""
-    return [r.dataset.note for group in table.board.groups for r in group.results if r.dataset.note]
+def result_notes(table: BoardTable) -> list[str]:
+    """What must stand beside every number: of the datasets, and of the results themselves."""
+    results = [result for group in table.board.groups for result in group.results]
+    return [note for result in results for note in (result.dataset.note, *result.notes) if note]

@@ -36,6 +36,15 @@ def run(
             help="key=a,b,c: one run for each value, as methods.loyal.tau=250,500,750. Repeatable; each varies alone."
         ),
     ] = None,
+    origin: Annotated[
+        Path | None,
+        typer.Option(
+            "--from",
+            help="Sample a model that is fine-tuned already, without training: the folder of a run (methods go onto "
+            "its own) or of a diffusers pipeline (name its images with --dataset).",
+            metavar="RUN_OR_PIPELINE",
+        ),
+    ] = None,
     out: Annotated[Path, typer.Option(help="Where runs are written.")] = Path("runs"),
     track: Annotated[
         str, typer.Option(help="Send losses, metrics and samples to none, tensorboard, wandb or mlflow.")
@@ -58,6 +67,7 @@ def run(
             samples=samples,
             settings=tuple(setting or ()),
             sweeps=tuple(sweep or ()),
+            origin=None if origin is None else str(origin),
         ),
         out,
         json,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,10 @@ from replication_bench.results import Result
 from replication_bench.store import check_writable
 from replication_bench.sweep import swept
 from replication_bench.tracking import Tracked, check_tracker
+from replication_bench.trained.origin import open_origin
 from replication_bench.workbench import Workbench
+
+Resolve = Callable[[Request], tuple[list[RunConfig], str]]
 
 
 def execute(
@@ -32,15 +36,20 @@ def execute(
         ReplbenchError: before any training where the input is at fault.
     """
     check_tracker(track)
-    configs, reference = resolve_all(request)
+    origin = None if request.origin is None else open_origin(Path(request.origin))
+    configs, reference = resolve_all(request, resolve_runs if origin is None else origin.resolve)
     check_writable(out)
     bench = Workbench(configs[0])
+    if origin is not None:
+        origin.check(bench)
     progress = new_progress(console)
     runs = [Run(config, bench, out, Bars(progress)) for config in configs]
     for run in runs:
         run.jobs()  # what cannot be meant is refused before the first run trains
         if run.finished() is None:
             run.prepare()
+            if origin is not None:
+                origin.lend(run)
     done = []
     with progress:
         for run in runs:
@@ -49,13 +58,13 @@ def execute(
     return done, reference
 
 
-def resolve_all(request: Request) -> tuple[list[RunConfig], str]:
+def resolve_all(request: Request, resolve: Resolve = resolve_runs) -> tuple[list[RunConfig], str]:
     """The configurations of every value of a sweep, each once, and the reference's name.
 
     Raises:
         ReplbenchError: the input is at fault.
     """
-    found = [resolve_runs(one) for one in swept(request)]
+    found = [resolve(one) for one in swept(request)]
     configs = [config for members, _ in found for config in members]
     return [config for i, config in enumerate(configs) if config not in configs[:i]], found[0][1]
 
@@ -68,9 +77,7 @@ def watched(run: Run, passed: dict[str, Any], track: str) -> Result:
     run.watch = Recorder(run.folder / NAME, run.watch)
     if track == "none":
         return run.execute(passed)
-    tracked = run.watch = Tracked(
-        track, run.id, run.out / track, run.config.model_dump(mode="json"), run.watch
-    )
+    tracked = run.watch = Tracked(track, run.id, run.out / track, run.config.recorded(), run.watch)
     result = run.execute(passed)
     tracked.finish(result, run.folder / "samples")
     return result
