@@ -26,7 +26,7 @@ from replication_bench.evidence import Pixels, build_evidence, find_sources
 from replication_bench.looks import Images
 from replication_bench.method import Context, Method
 from replication_bench.metrics import Evidence, all_metrics
-from replication_bench.provenance import dataset_record, method_record
+from replication_bench.provenance import dataset_record, embedder_record, method_record
 from replication_bench.results import Cost, Result, read_result
 from replication_bench.sampling import Sample, Sampler, plan
 from replication_bench.search import Neighbours, nearest
@@ -276,7 +276,7 @@ class Run:
             method=method_record(config.method),
             dataset=dataset_record(config.dataset, bench.splits),
             backbone={"name": config.backbone, "sha256": bench.backbone.sha256},
-            embedder={"name": config.measure.embedder, **vars(bench.embedder.protocol)},
+            embedder=embedder_record(bench.chosen, bench.embedder.protocol),
             protocol=bench.embedder.protocol.hash,
             seed=config.seed,
             cost=cost,

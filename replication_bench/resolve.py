@@ -33,6 +33,7 @@ class Request:
     """What ``replbench run`` was asked for; None means: as the recipe says.
 
     Attributes:
+        sweeps: ``key=a,b``; see ``replication_bench.sweep``.
         origin: folder of the fine-tuned model that ``--from`` names; see ``replication_bench.trained.origin``.
     """
 
@@ -45,6 +46,7 @@ class Request:
     budget_rule: str | None = None
     samples: int | None = None
     settings: tuple[str, ...] = ()
+    sweeps: tuple[str, ...] = ()
     origin: str | None = None
 
 

@@ -9,7 +9,7 @@ from PIL import Image
 
 from replication_bench import machine, plugins
 from replication_bench.backbone import Backbone, to_images
-from replication_bench.config import RunConfig
+from replication_bench.config import NamedOptions, RunConfig
 from replication_bench.data.example import Example, Examples, Splits
 from replication_bench.embedders import parse
 from replication_bench.embedders.cache import embed_cached
@@ -29,8 +29,8 @@ class Workbench:
     def __init__(self, config: RunConfig, device: str | None = None):
         self.device = device or machine.choose_device()
         name, options = parse(config.measure.embedder)
-        options |= config.measure.embedder_options
-        self.embedder: Embedder = plugins.construct("embedders", name, options)
+        self.chosen = NamedOptions(name=name, options=options | config.measure.embedder_options)
+        self.embedder: Embedder = plugins.construct("embedders", name, self.chosen.options)
         dataset = plugins.construct("datasets", config.dataset.name, config.dataset.options)
         self.splits: Splits = dataset.load(self.embedder)
         if len(self.splits.train) < 2:

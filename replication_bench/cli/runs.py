@@ -30,6 +30,12 @@ def run(
         list[str] | None,
         typer.Option("--set", help="key=value into the configuration, as methods.loyal.tau=300."),
     ] = None,
+    sweep: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="key=a,b,c: one run for each value, as methods.loyal.tau=250,500,750. Repeatable; each varies alone."
+        ),
+    ] = None,
     origin: Annotated[
         Path | None,
         typer.Option(
@@ -60,6 +66,7 @@ def run(
             budget_rule=budget_rule,
             samples=samples,
             settings=tuple(setting or ()),
+            sweeps=tuple(sweep or ()),
             origin=None if origin is None else str(origin),
         ),
         out,

@@ -88,7 +88,11 @@ class Splits:
 
 @runtime_checkable
 class Dataset(Protocol):
-    """What stands behind a name in ``replication_bench.datasets``: options go to its constructor."""
+    """What stands behind a name in ``replication_bench.datasets``: options go to its constructor.
+
+    A class attribute ``licence`` says under which licence anyone may see the images; without one they are private, and
+    reports leave them out.
+    """
 
     def load(self, embed: Embed | None = None) -> Splits:
         """The splits.
