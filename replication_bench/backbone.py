@@ -9,8 +9,6 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from importlib.resources import files
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,66 +16,8 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from replication_bench.errors import ConfigError, WeightsError, did_you_mean
-
-PARTS = ("vae", "text_encoder", "tokenizer", "unet", "scheduler")
-
-
-def packaged_backbones() -> dict[str, Path]:
-    """Backbones that the package ships, by name."""
-    folder = Path(str(files("replication_bench"))) / "backbones"
-    return {path.parent.name: path.parent for path in sorted(folder.glob("*/model_index.json"))}
-
-
-def locate(name: str) -> str:
-    """Turn a backbone's name into a folder or hub id.
-
-    Raises:
-        ConfigError: neither a shipped backbone, nor a folder with a ``model_index.json``, nor of the form owner/name.
-    """
-    shipped = packaged_backbones()
-    if name in shipped:
-        return str(shipped[name])
-    if Path(name).is_dir():
-        if not (Path(name) / "model_index.json").is_file():
-            raise ConfigError(
-                "the backbone folder is no diffusers pipeline", where=name, want="a model_index.json"
-            )
-        return name
-    if name.count("/") == 1 and not name.startswith((".", "/")):
-        return name
-    raise ConfigError(
-        f"unknown backbone '{name}'",
-        want="a shipped name, a folder of a diffusers Stable Diffusion, or a hub id owner/name",
-        hint=did_you_mean(name, shipped),
-    )
-
-
-def load_parts(location: str) -> dict[str, Any]:
-    """The five parts of a Stable Diffusion pipeline in float32, without safety checker.
-
-    Raises:
-        WeightsError: the folder or hub id cannot be loaded as a Stable Diffusion.
-    """
-    from diffusers import StableDiffusionPipeline
-    from diffusers.utils import logging as diffusers_logging
-    from transformers.utils import logging as transformers_logging
-
-    for logging in (diffusers_logging, transformers_logging):
-        logging.set_verbosity_error()  # type: ignore[no-untyped-call]
-        logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    try:
-        pipeline = StableDiffusionPipeline.from_pretrained(
-            location, dtype=torch.float32, safety_checker=None, requires_safety_checker=False
-        )
-    except (OSError, ValueError, KeyError) as error:
-        raise WeightsError(
-            "the backbone cannot be loaded as a Stable Diffusion",
-            where=location,
-            got=str(error).splitlines()[0],
-            hint="Give a folder in diffusers format, or a hub id that this machine can reach.",
-        ) from error
-    return {part: getattr(pipeline, part) for part in PARTS}
+from replication_bench.errors import ConfigError
+from replication_bench.pretrained import load_parts, locate
 
 
 def weights_sha256(*modules: nn.Module) -> str:
@@ -122,7 +62,7 @@ class Backbone:
 
     @classmethod
     def load(cls, name: str, device: str | torch.device = "cpu", pixels: int | None = None) -> Backbone:
-        """Load by shipped name, folder or hub id.
+        """Load by shipped name, folder, file, hub id or shape of random weights.
 
         Args:
             name: see ``locate``.
@@ -154,7 +94,7 @@ class Backbone:
     @property
     def device(self) -> torch.device:
         """Where the parts live."""
-        device: torch.device = self.unet.device
+        device: torch.device = self.vae.device
         return device
 
     @cached_property
