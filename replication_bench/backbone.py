@@ -66,7 +66,7 @@ class Backbone:
 
         Args:
             name: see ``locate``.
-            device: where the parts live.
+            device: where VAE and text encoder live. The U-Net stays on the CPU: what is trained are copies of it.
             pixels: image side; None for the U-Net's own sample size.
 
         Raises:
@@ -77,7 +77,9 @@ class Backbone:
 
         parts = load_parts(locate(name))
         for module in (parts["vae"], parts["text_encoder"], parts["unet"]):
-            module.requires_grad_(False).eval().to(device)
+            module.requires_grad_(False).eval()
+        for module in (parts["vae"], parts["text_encoder"]):
+            module.to(device)  # of the U-Net only copies compute
         parts["scheduler"] = DDPMScheduler.from_config(parts["scheduler"].config)
         factor = 2 ** (len(parts["vae"].config.block_out_channels) - 1)
         backbone = cls(name=name, pixels=pixels or parts["unet"].config.sample_size * factor, **parts)
@@ -93,7 +95,7 @@ class Backbone:
 
     @property
     def device(self) -> torch.device:
-        """Where the parts live."""
+        """Where VAE and text encoder live."""
         device: torch.device = self.vae.device
         return device
 
@@ -145,6 +147,11 @@ class Backbone:
     def decode_latents(self, latents: Tensor) -> Tensor:
         """Scaled latents to images float [n, 3, H, W] in [-1, 1]."""
         return self.decode(latents).clamp(-1, 1)
+
+    @property
+    def states_shape(self) -> tuple[int, int]:
+        """Length and width of the states of one text."""
+        return int(self.tokenizer.model_max_length), int(self.text_encoder.config.hidden_size)
 
     @torch.no_grad()
     def encode_text(self, texts: Sequence[str]) -> Tensor:

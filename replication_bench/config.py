@@ -13,21 +13,17 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from replication_bench.errors import ConfigError, did_you_mean
+from replication_bench.speed import UNSEEN, SampleSpeed, TrainSpeed
+from replication_bench.speed import Section as Section
 
 Options = dict[str, Any]
 
 
-class Section(BaseModel):
-    """A part of the configuration: frozen, and an unknown key is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class TrainConfig(Section):
-    """How every method of a comparison is trained.
+class TrainConfig(TrainSpeed):
+    """How every method of a comparison is trained; ``TrainSpeed`` holds how it is computed.
 
     Attributes:
         budget: images seen in total, or one of the recipe's named budgets.
@@ -82,8 +78,8 @@ class TrainConfig(Section):
         return int(self.budget)
 
 
-class SampleConfig(Section):
-    """How images are generated.
+class SampleConfig(SampleSpeed):
+    """How images are generated; ``SampleSpeed`` holds how it is computed.
 
     Attributes:
         samples: number of generations; training captions are used as prompts, cycled in order.
@@ -142,6 +138,9 @@ class RunConfig(Section):
         # the names of budgets that were not chosen cannot change a result
         resolved["train"].update(budget=self.train.images)
         del resolved["train"]["budgets"], resolved["train"]["checkpoint_images"]
+        for section, keys in UNSEEN.items():
+            for key in keys:
+                del resolved[section][key]
         text = json.dumps({"config": resolved, "facts": facts}, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 

@@ -26,6 +26,7 @@ from replication_bench.evidence import Pixels, build_evidence, find_sources
 from replication_bench.looks import Images
 from replication_bench.method import Context, Method
 from replication_bench.metrics import Evidence, all_metrics
+from replication_bench.networks import parked, ready_to_sample
 from replication_bench.provenance import dataset_record, method_record
 from replication_bench.results import Cost, Result, read_result
 from replication_bench.sampling import Sample, Sampler, plan
@@ -164,7 +165,8 @@ class Run:
         """Train every stage that has no final weights yet."""
         accelerator = Accelerator(mixed_precision=self.precision, cpu=self.bench.device == "cpu")
         data = self.prepare()
-        encoder = Encoder(self.method, data, self.bench.backbone, self.config.train.flip)
+        train = self.config.train
+        encoder = Encoder(self.method, data, self.bench.backbone, train.flip, train.cache, self.watch.step)
         trainer = Trainer(self.method, data, encoder, self.context, self.seeds, accelerator)
         for job in jobs:
             advance = self.watch.step(f"{self.config.method.name}: train {job.stage.name}", job.images)
@@ -180,13 +182,13 @@ class Run:
         self, trainer: Trainer, jobs: list[StageJob]
     ) -> tuple[tuple[Sample, ...], dict[str, int], float]:
         """Generate every missing image; returns the samples, parameter counts and network calls an image."""
-        networks = [trainer.load(job) for job in jobs]
+        networks = [parked(trainer.load(job), self.config.sample) for job in jobs]
         weights = [p for network in networks for p in network.parameters()]
         counts = {
             "parameters": sum(p.numel() for p in weights),
             "trained": sum(p.numel() for p in weights if p.requires_grad),
         }
-        self.context.networks = tuple(network.requires_grad_(False).eval() for network in networks)
+        self.context.networks = ready_to_sample(networks, self.config.sample, trainer.accelerator.device)
         with self.seeds.ambient("denoiser"):
             denoiser = self.method.denoiser(self.context.networks)
         sampler = Sampler(self.method, denoiser, self.context, self.config.sample, self.seeds)
