@@ -50,10 +50,8 @@ def test_the_two_versions_differ_in_the_backbone_alone() -> None:
 
 def test_smoke_goes_through_every_step_on_random_weights(tmp_path: Path) -> None:
     main(["run", "--recipe", "smoke", "--method", "loyal", "--out", str(tmp_path)])
-    results = {
-        json.loads(p.read_text())["method"]["name"]: json.loads(p.read_text())
-        for p in tmp_path.rglob("result.json")
-    }
+    found = [json.loads(path.read_text(encoding="utf-8")) for path in tmp_path.rglob("result.json")]
+    results = {result["method"]["name"]: result for result in found}
     assert results.keys() == {"none", "loyal"}
     for result in results.values():
         assert result["cost"]["images"] == 8

@@ -20,7 +20,10 @@ def run(
     ] = None,
     recipe: Annotated[str | None, typer.Option(help="A recipe's name or TOML file.")] = None,
     backbone: Annotated[
-        str | None, typer.Option(help="A shipped name, a diffusers folder, or a hub id.")
+        str | None,
+        typer.Option(
+            help="A shipped name, a diffusers folder, a .safetensors file, a hub id, or random:SHAPE."
+        ),
     ] = None,
     seed: Annotated[list[int] | None, typer.Option(help="Repeatable.")] = None,
     budget: Annotated[str | None, typer.Option(help="Images seen: a number, or tiny, demo, full.")] = None,
@@ -30,6 +33,9 @@ def run(
         list[str] | None,
         typer.Option("--set", help="key=value into the configuration, as methods.loyal.tau=300."),
     ] = None,
+    offload: Annotated[
+        bool, typer.Option("--offload", help="Sample with only the network of the timestep on the device.")
+    ] = False,
     out: Annotated[Path, typer.Option(help="Where runs are written.")] = Path("runs"),
     track: Annotated[
         str, typer.Option(help="Send losses, metrics and samples to none, tensorboard, wandb or mlflow.")
@@ -50,7 +56,7 @@ def run(
             budget=budget,
             budget_rule=budget_rule,
             samples=samples,
-            settings=tuple(setting or ()),
+            settings=(*(setting or ()), *(("sample.offload=true",) if offload else ())),
         ),
         out,
         json,
