@@ -129,7 +129,7 @@ def mini(shape: Shape) -> Shape:
             "cross_attention_dim": 64,
             "attention_head_dim": heads if isinstance(heads, int) else (1, 2, 4, 4),
         },
-        vae={**shape.vae, "sample_size": 64, "block_out_channels": (12, 24, 48, 48), "norm_num_groups": 4},
+        vae={**shape.vae, "sample_size": 64, "block_out_channels": (16, 32, 64, 64), "norm_num_groups": 8},
         text={
             **shape.text,
             "hidden_size": 64,
