@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
-from timing import ratios
+from timing import compared
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -148,7 +148,9 @@ def encoding_time(trainer: Trainer, rounds: int = 3) -> float:
     """Seconds of opening and encoding one batch over those of the bare loop's step."""
     loop = BareLoop(trainer)
     rows = range(trainer.config.batch_size)
-    return ratios({"encode": lambda: loop.encode(rows), "step": loop}, loop.device, rounds, "step")["encode"]
+    return compared({"encode": lambda: loop.encode(rows), "step": loop}, loop.device, rounds, "step")[1][
+        "encode"
+    ]
 
 
 def flops(shape: str, pixels: int) -> dict[str, float]:

@@ -91,22 +91,32 @@ def race(ways: Mapping[str, Callable[[], object]], device: torch.device, rounds:
     return {name: Way(median(times[name]), memory[name]) for name in ways}
 
 
-def ratios(
+def compared(
     ways: Mapping[str, Callable[[], object]], device: torch.device, rounds: int, base: str
-) -> dict[str, float]:
-    """Seconds of each way over those of ``base``: the median of the ratios within one round.
+) -> tuple[dict[str, float], dict[str, float]]:
+    """Median seconds of each way, and the median of its ratios to ``base`` within one round.
 
-    Two ways that differ by a few percent need this: both sides of each ratio saw the same disturbance.
+    Two ways that differ by a few percent need such ratios: both sides saw the same disturbance.
     """
     for work in ways.values():
         work()
-    found: dict[str, list[float]] = {name: [] for name in ways}
+    times: dict[str, list[float]] = {name: [] for name in ways}
     order = list(ways)
     for number in range(rounds):
-        times = {name: seconds(ways[name], device) for name in (order if number % 2 else reversed(order))}
-        for name in ways:
-            found[name].append(times[name] / times[base])
-    return {name: median(values) for name, values in found.items()}
+        for name in order if number % 2 else reversed(order):
+            times[name].append(seconds(ways[name], device))
+    found = {
+        name: median(own / other for own, other in zip(times[name], times[base], strict=True))
+        for name in ways
+    }
+    return {name: median(values) for name, values in times.items()}, found
+
+
+def forget(device: torch.device) -> None:
+    """Give back what deleted networks held."""
+    gc.collect()
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
 
 
 def machine(device: torch.device) -> str:

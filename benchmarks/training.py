@@ -12,6 +12,7 @@ encoding takes about the share that it has in Stable Diffusion 2.1, which is pri
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 
 import torch
 from case import (
@@ -24,49 +25,57 @@ from case import (
     new_trainer,
     with_vae,
 )
-from timing import machine, megabytes, race, ratios, table
+from timing import compared, forget, machine, megabytes, race, table
 
 from loyal.method import Dual, Loyal
 from replication_bench.backbone import Backbone
 from replication_bench.data.example import Examples
 from replication_bench.method import Method
+from replication_bench.training import Trainer
 
-OPTIONS = {
+OPTIONS: dict[str, dict] = {
     "harness": {},
     "gradient checkpointing": {"gradient_checkpointing": True},
     "4 passes a step": {"accumulate": 4},
 }
+PAIRS = (
+    ("harness", "plain loop", "images/s", ">= 1.30"),
+    ("harness", "bare loop", "images/s", ">= 0.97"),
+    ("loyal, tail (RAU-Net)", "dual, tail", "seconds", "<= 1.10"),
+)
+HEAD = ["way", "images/s", "ratio of", "ratio", "target"]
 
 
-def steps(backbone: Backbone, data: Examples, batch: int) -> dict:
-    """The ways of one step, by name."""
-    plain = new_trainer(backbone, data, Method(), batch_size=batch)
+def makers(
+    backbone: Backbone, data: Examples, batch: int, **train: object
+) -> dict[str, Callable[[], Callable]]:
+    """The ways of one step, by name; each made when it is timed, since each holds a network and its optimiser."""
+
+    def trainer(method: Method) -> Trainer:
+        return new_trainer(backbone, data, method, batch_size=batch, **train)
+
     return {
-        "plain loop": PlainLoop(plain),
-        "bare loop": BareLoop(plain),
-        "harness": Stepper(plain),
-        # the controls see the tail's timesteps as the RAU-Net does
-        "dual, tail": Stepper(new_trainer(backbone, data, Dual(), batch_size=batch)),
-        "loyal, tail (RAU-Net)": Stepper(new_trainer(backbone, data, Loyal(), batch_size=batch)),
+        "plain loop": lambda: PlainLoop(trainer(Method())),
+        "bare loop": lambda: BareLoop(trainer(Method())),
+        "harness": lambda: Stepper(trainer(Method())),
+        # the control sees the tail's timesteps as the RAU-Net does
+        "dual, tail": lambda: Stepper(trainer(Dual())),
+        "loyal, tail (RAU-Net)": lambda: Stepper(trainer(Loyal())),
     }
 
 
 def speed(backbone: Backbone, data: Examples, batch: int, rounds: int) -> list[list[str]]:
     """Rows of a table: way, images a second, against which, ratio, target."""
-    ways, device = steps(backbone, data, batch), backbone.device
-    for way in ways.values():
-        way()  # the first step fills the caches
-    raced = race(ways, device, rounds)
-    pairs = (
-        ("harness", "plain loop", "images/s", ">= 1.30"),
-        ("harness", "bare loop", "images/s", ">= 0.97"),
-        ("loyal, tail (RAU-Net)", "dual, tail", "seconds", "<= 1.10"),
-    )
-    rows = []
-    for way, base, unit, target in pairs:
-        ratio = ratios({way: ways[way], base: ways[base]}, device, rounds, base)[way]
-        shown = ratio if unit == "seconds" else 1 / ratio
-        rows.append([way, f"{batch / raced[way].seconds:.2f}", f"{unit} of {base}", f"{shown:.3f}", target])
+    made, rows = makers(backbone, data, batch), []
+    for way, base, unit, target in PAIRS:
+        pair = {name: made[name]() for name in (way, base)}
+        for step in pair.values():
+            step()  # the first step fills the caches
+        times, found = compared(pair, backbone.device, rounds, base)
+        shown = found[way] if unit == "seconds" else 1 / found[way]
+        rows.append([way, f"{batch / times[way]:.2f}", f"{unit} of {base}", f"{shown:.3f}", target])
+        del pair
+        forget(backbone.device)
     return rows
 
 
@@ -122,8 +131,7 @@ def main() -> None:
         if asked.backbone.endswith("-mini"):
             backbone, share = at_sd_cost(backbone, data, asked.batch)
             print(f"the same timed here, over a VAE of {backbone.vae.config.block_out_channels}: {share:.2f}")
-        head = ["way", "images/s", "ratio of", "ratio", "target"]
-        print(table(head, speed(backbone, data, asked.batch, asked.rounds)))
+        print(table(HEAD, speed(backbone, data, asked.batch, asked.rounds)))
         print(table(["option", "memory of a step, MiB", "seconds"], memory(backbone, data, asked.batch)))
 
 
