@@ -89,6 +89,10 @@ class Encoder:
         self.method, self.data, self.backbone, self.flip = method, data, backbone, flip
         self.cache, self.watch = cache, step
 
+    def warm(self) -> None:
+        """Encode the whole set now, so that its progress does not fall into that of the first stage."""
+        _ = self.cached, self.texts
+
     @cached_property
     def texts(self) -> Callable[[Sequence[str]], Tensor]:
         """Captions to text states, float [n, length, width]."""

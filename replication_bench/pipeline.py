@@ -168,6 +168,8 @@ class Run:
         train = self.config.train
         encoder = Encoder(self.method, data, self.bench.backbone, train.flip, train.cache, self.watch.step)
         trainer = Trainer(self.method, data, encoder, self.context, self.seeds, accelerator)
+        if not all(job.final.exists() for job in jobs):
+            encoder.warm()
         for job in jobs:
             advance = self.watch.step(f"{self.config.method.name}: train {job.stage.name}", job.images)
 
