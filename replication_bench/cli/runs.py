@@ -36,6 +36,15 @@ def run(
     offload: Annotated[
         bool, typer.Option("--offload", help="Sample with only the network of the timestep on the device.")
     ] = False,
+    origin: Annotated[
+        Path | None,
+        typer.Option(
+            "--from",
+            help="Sample a model that is fine-tuned already, without training: the folder of a run (methods go onto "
+            "its own) or of a diffusers pipeline (name its images with --dataset).",
+            metavar="RUN_OR_PIPELINE",
+        ),
+    ] = None,
     out: Annotated[Path, typer.Option(help="Where runs are written.")] = Path("runs"),
     track: Annotated[
         str, typer.Option(help="Send losses, metrics and samples to none, tensorboard, wandb or mlflow.")
@@ -57,6 +66,7 @@ def run(
             budget_rule=budget_rule,
             samples=samples,
             settings=(*(setting or ()), *(("sample.offload=true",) if offload else ())),
+            origin=None if origin is None else str(origin),
         ),
         out,
         json,

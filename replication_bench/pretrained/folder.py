@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from replication_bench.components import custom_unet
 from replication_bench.errors import WeightsError
 from replication_bench.pretrained.parts import PARTS, quiet
 
@@ -83,7 +84,9 @@ def load_folder(location: str) -> dict[str, Any]:
     pipeline_class: Any = StableDiffusionPipeline
     try:
         check_index(read_index(pipeline_class, location), location)
-        pipeline = load_variant(pipeline_class, location)
+        unet = custom_unet(location)
+        given = {} if unet is None else {"unet": None}  # its code is not run: see components
+        pipeline = load_variant(pipeline_class, location, given)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise WeightsError(
             "the backbone cannot be loaded as a Stable Diffusion",
@@ -92,12 +95,20 @@ def load_folder(location: str) -> dict[str, Any]:
             hint="Give a folder in diffusers format with safetensors, or a hub id that this machine can reach.",
         ) from error
     parts = {part: getattr(pipeline, part) for part in PARTS}
+    if unet is not None:
+        return {**parts, "unet": unet}
     check_networks(parts, location)
     return parts
 
 
-def load_variant(pipeline_class: Any, location: str) -> Any:
-    """The pipeline from the first variant of its weights that is there; raises what the first one raised."""
+def load_variant(pipeline_class: Any, location: str, given: dict[str, Any]) -> Any:
+    """The pipeline from the first variant of its weights that is there; raises what the first one raised.
+
+    Args:
+        pipeline_class: diffusers' class.
+        location: folder or hub id.
+        given: parts that are not to be loaded.
+    """
     first: Exception | None = None
     for variant in variants(location):
         try:
@@ -108,6 +119,7 @@ def load_variant(pipeline_class: Any, location: str) -> Any:
                 use_safetensors=True,
                 safety_checker=None,
                 requires_safety_checker=False,
+                **given,
             )
         except (OSError, ValueError) as error:
             first = first or error
