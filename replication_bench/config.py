@@ -13,22 +13,18 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from replication_bench.errors import ConfigError, did_you_mean
 from replication_bench.overlay import overlaid
+from replication_bench.speed import UNSEEN, SampleSpeed, TrainSpeed
+from replication_bench.speed import Section as Section
 
 Options = dict[str, Any]
 
 
-class Section(BaseModel):
-    """A part of the configuration: frozen, and an unknown key is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class TrainConfig(Section):
-    """How every method of a comparison is trained.
+class TrainConfig(TrainSpeed):
+    """How every method of a comparison is trained; ``TrainSpeed`` holds how it is computed.
 
     Attributes:
         budget: images seen in total, or one of the recipe's named budgets.
@@ -84,12 +80,12 @@ class TrainConfig(Section):
 
     def resolved(self) -> dict[str, Any]:
         """What can change trained weights, plain: the budget in images, no names of budgets that were not chosen."""
-        table = self.model_dump(mode="json", exclude={"budgets", "checkpoint_images"})
+        table = self.model_dump(mode="json", exclude={"budgets", "checkpoint_images", *UNSEEN["train"]})
         return {**table, "budget": self.images}
 
 
-class SampleConfig(Section):
-    """How images are generated.
+class SampleConfig(SampleSpeed):
+    """How images are generated; ``SampleSpeed`` holds how it is computed.
 
     Attributes:
         samples: number of generations; training captions are used as prompts, cycled in order.
@@ -158,6 +154,8 @@ class RunConfig(Section):
         resolved = self.recorded()
         if not self.tuned:
             resolved["train"] = self.train.resolved()
+        for key in UNSEEN["sample"]:
+            del resolved["sample"][key]
         text = json.dumps({"config": resolved, "facts": facts}, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 

@@ -16,6 +16,7 @@ from replication_bench.embedders.cache import embed_cached
 from replication_bench.embedders.protocol import Embedder, Vectors
 from replication_bench.errors import DataError
 from replication_bench.looks import Images
+from replication_bench.optimisers import check_optimiser
 from replication_bench.store import cache_folder
 
 
@@ -27,6 +28,7 @@ class Workbench:
     """
 
     def __init__(self, config: RunConfig, device: str | None = None):
+        check_optimiser(config.train)
         self.device = device or machine.choose_device()
         name, options = parse(config.measure.embedder)
         self.chosen = NamedOptions(name=name, options=options | config.measure.embedder_options)

@@ -20,7 +20,10 @@ def run(
     ] = None,
     recipe: Annotated[str | None, typer.Option(help="A recipe's name or TOML file.")] = None,
     backbone: Annotated[
-        str | None, typer.Option(help="A shipped name, a diffusers folder, or a hub id.")
+        str | None,
+        typer.Option(
+            help="A shipped name, a diffusers folder, a .safetensors file, a hub id, or random:SHAPE."
+        ),
     ] = None,
     seed: Annotated[list[int] | None, typer.Option(help="Repeatable.")] = None,
     budget: Annotated[str | None, typer.Option(help="Images seen: a number, or tiny, demo, full.")] = None,
@@ -36,6 +39,9 @@ def run(
             help="key=a,b,c: one run for each value, as methods.loyal.tau=250,500,750. Repeatable; each varies alone."
         ),
     ] = None,
+    offload: Annotated[
+        bool, typer.Option("--offload", help="Sample with only the network of the timestep on the device.")
+    ] = False,
     origin: Annotated[
         Path | None,
         typer.Option(
@@ -65,8 +71,8 @@ def run(
             budget=budget,
             budget_rule=budget_rule,
             samples=samples,
-            settings=tuple(setting or ()),
             sweeps=tuple(sweep or ()),
+            settings=(*(setting or ()), *(("sample.offload=true",) if offload else ())),
             origin=None if origin is None else str(origin),
         ),
         out,

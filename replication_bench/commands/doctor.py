@@ -102,7 +102,7 @@ def dataset(name: str) -> Callable[[], str]:
 
 def backbones() -> str:
     """The shipped backbones."""
-    from replication_bench.backbone import packaged_backbones
+    from replication_bench.pretrained import packaged_backbones
 
     return ", ".join(packaged_backbones()) or "none shipped"
 
