@@ -7,8 +7,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from replication_bench.audit.source import Entry, Source, reading, unique_ids
 from replication_bench.errors import DataError
+from replication_bench.sources.source import Entry, Source, reading, unique_ids
 
 PATHS = ("path", "image_path", "file_name", "filename", "filepath", "file", "image")
 CAPTIONS = ("caption", "text", "prompt", "TEXT", "captions")

@@ -15,10 +15,10 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from replication_bench.audit.source import Entry, Skipped, Source, unique_ids
 from replication_bench.data.images import is_image_name, natural_key
 from replication_bench.data.webdataset import split_name
 from replication_bench.errors import DataError
+from replication_bench.sources.source import Entry, Skipped, Source, unique_ids
 
 ENDINGS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 KEYS = ("caption", "text", "prompt", "TEXT")

@@ -8,12 +8,12 @@ from pathlib import Path
 
 from braceexpand import braceexpand
 
-from replication_bench.audit.folders import open_folder, read_prompts
-from replication_bench.audit.shards import is_tar_name, open_shards
-from replication_bench.audit.source import Source
-from replication_bench.audit.tables import open_table
 from replication_bench.data.images import is_image_name
 from replication_bench.errors import DataError
+from replication_bench.sources.folders import open_folder, read_prompts
+from replication_bench.sources.shards import is_tar_name, open_shards
+from replication_bench.sources.source import Source
+from replication_bench.sources.tables import open_table
 
 WANT = (
     "a folder of images, tar shards (a file, a folder, a pattern), a parquet file of paths, or a saved index"
