@@ -31,6 +31,13 @@ def run(
         typer.Option("--set", help="key=value into the configuration, as methods.loyal.tau=300."),
     ] = None,
     out: Annotated[Path, typer.Option(help="Where runs are written.")] = Path("runs"),
+    prepare: Annotated[
+        bool,
+        typer.Option("--prepare", help="First do 'data prepare'; its options as --set prepare.size=1000."),
+    ] = False,
+    metadata: Annotated[
+        list[str] | None, typer.Option(help="With --prepare: parquet of links; repeatable.")
+    ] = None,
     track: Annotated[
         str, typer.Option(help="Send losses, metrics and samples to none, tensorboard, wandb or mlflow.")
     ] = "none",
@@ -38,8 +45,10 @@ def run(
 ) -> None:
     """Train, sample and measure methods; the reference 'none' runs too. To resume, run the same command."""
     from replication_bench.commands import run as command
+    from replication_bench.commands.prepare import prepare_first
     from replication_bench.resolve import Request
 
+    settings = prepare_first(dataset, tuple(metadata or ()), tuple(setting or ()), prepare)
     command.run(
         Request(
             methods=tuple(method or ()),
@@ -50,7 +59,7 @@ def run(
             budget=budget,
             budget_rule=budget_rule,
             samples=samples,
-            settings=tuple(setting or ()),
+            settings=settings,
         ),
         out,
         json,

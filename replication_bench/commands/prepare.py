@@ -13,13 +13,15 @@ from rich.console import Console
 
 from replication_bench import plugins
 from replication_bench.commands.progress import Bars, new_progress
-from replication_bench.data.laion.dataset import default_folder, remember
+from replication_bench.config import apply_setting
 from replication_bench.data.laion.manifest import Row
+from replication_bench.data.laion.place import folder_for, remember
 from replication_bench.data.laion.prepare import Prepared, prepare
 from replication_bench.data.laion.request import preparation
 from replication_bench.errors import ConfigError, DataError, did_you_mean
 
 SHOWN = 20
+PREFIX = "prepare."
 PREPARED = ("laion-subset",)
 
 
@@ -30,7 +32,7 @@ class Request:
     Attributes:
         dataset: its name.
         settings: by name, see ``Preparation``; None where nothing was typed.
-        out: the folder; None for the cache.
+        out: the folder; None for one in the cache.
         manifest: of another machine.
         retry: whether dead links are fetched again.
     """
@@ -53,11 +55,48 @@ def make(request: Request, console: Console) -> Prepared:
         hint = did_you_mean(request.dataset, PREPARED)
         raise ConfigError(f"the dataset '{request.dataset}' needs no preparation", hint=hint)
     asked = preparation({name: value for name, value in request.settings.items() if value is not None})
-    out = request.out or default_folder()
+    out = request.out or folder_for(asked, request.manifest)
     with new_progress(console) as progress:
         done = prepare(asked, out, Bars(progress).step, given=request.manifest, retry=request.retry)
     remember(out)
     return done
+
+
+def prepare_first(
+    dataset: str | None, metadata: Sequence[str], settings: Sequence[str], wanted: bool
+) -> tuple[str, ...]:
+    """For ``run``: prepare the dataset if that is wanted; returns the settings that are the run's.
+
+    Args:
+        dataset: as typed.
+        metadata: parquet files of links.
+        settings: all of ``--set``; those of ``prepare.`` are the preparation's.
+        wanted: ``--prepare``.
+
+    Raises:
+        ConfigError: something to prepare from without ``--prepare``.
+        ReplbenchError: see ``prepare``.
+    """
+    own = [setting for setting in settings if setting.startswith(PREFIX)]
+    if not wanted:
+        if metadata or own:
+            raise ConfigError(
+                "nothing is prepared without --prepare", got=(*metadata, *own)[0], want="--prepare"
+            )
+        return tuple(settings)
+    table: dict[str, Any] = {PREFIX[:-1]: {}}
+    for setting in own:
+        apply_setting(table, setting)
+    options = {**table[PREFIX[:-1]], **({"metadata": tuple(metadata)} if metadata else {})}
+    folders = [
+        setting.partition("=")[2] for setting in settings if setting.startswith("dataset.options.path=")
+    ]
+    console = Console(stderr=True)
+    done = make(Request(dataset or "", options, Path(folders[-1]) if folders else None), console)
+    for line in lines(done):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+    check_lost(done.lost, done)
+    return tuple(setting for setting in settings if setting not in own)
 
 
 def lines(done: Prepared) -> list[str]:

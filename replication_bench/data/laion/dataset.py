@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -14,42 +13,9 @@ from replication_bench.data.example import Embed, Splits
 from replication_bench.data.images import decode_image
 from replication_bench.data.laion.manifest import HELDOUT, NAME, TRAIN, Manifest, Row, examples, read_manifest
 from replication_bench.data.laion.pack import SHARD, members, shard_path, shards_of
+from replication_bench.data.laion.place import PREPARE, newest
 from replication_bench.errors import DataError
 from replication_bench.sources.shards import Shard
-from replication_bench.store import cache_folder, write_json
-
-PREPARE = "replbench data prepare laion-subset --metadata FILES.parquet"
-
-
-def pointer() -> Path:
-    """The file that names the folder of the newest subset on this machine."""
-    return cache_folder() / "datasets" / "laion-subset.json"
-
-
-def default_folder() -> Path:
-    """Where a subset goes if no folder is given."""
-    return cache_folder() / "datasets" / "laion-subset"
-
-
-def remember(folder: Path) -> None:
-    """Make ``folder`` the subset that the dataset opens without a path."""
-    write_json(pointer(), {"folder": str(folder.resolve())})
-
-
-def newest() -> Path:
-    """The subset that was prepared last.
-
-    Raises:
-        DataError: none was.
-    """
-    try:
-        return Path(json.loads(pointer().read_text(encoding="utf-8"))["folder"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        hint = (
-            f"Run '{PREPARE}', or this command with --prepare --metadata FILES.parquet; the dataset 'openmoji' "
-            "needs no preparation."
-        )
-        raise DataError("no subset of LAION is prepared on this machine", hint=hint) from error
 
 
 def opened(shard: Shard, row: Row, member: object) -> Image.Image:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -70,6 +70,31 @@ def metadata_files(given: Sequence[str]) -> list[Path]:
     return list(files)
 
 
+def described(given: Sequence[str]) -> list[list[Any]]:
+    """Name, rows and bytes of each metadata file, sorted: tells without reading that they are others.
+
+    Raises:
+        DataError: one is not there, or no parquet file.
+    """
+    return sorted(
+        [path.name, parquet(path).metadata.num_rows, path.stat().st_size] for path in metadata_files(given)
+    )
+
+
+def parquet(path: Path) -> pq.ParquetFile:
+    """The file, opened.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    try:
+        return pq.ParquetFile(path)
+    except (OSError, pa.ArrowException) as error:
+        raise DataError(
+            "the metadata cannot be read", where=path, got=error, want="a parquet file"
+        ) from error
+
+
 def find_column(names: Sequence[str], wanted: Sequence[str]) -> str | None:
     """The first of ``wanted`` among ``names``, whatever its case."""
     by_lower = {name.lower(): name for name in reversed(names)}
@@ -102,13 +127,7 @@ class Table:
     """
 
     def __init__(self, path: Path, url_column: str, caption_column: str):
-        self.path = path
-        try:
-            self.file = pq.ParquetFile(path)
-        except (OSError, pa.ArrowException) as error:
-            raise DataError(
-                "the metadata cannot be read", where=path, got=error, want="a parquet file"
-            ) from error
+        self.path, self.file = path, parquet(path)
         self.names = list(self.file.schema_arrow.names)
         self.url = required(self.names, url_column, URLS, "url", path)
         self.caption = required(self.names, caption_column, CAPTIONS, "caption", path)

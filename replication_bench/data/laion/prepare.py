@@ -20,6 +20,7 @@ from replication_bench.data.laion.manifest import (
     reasons,
     write_manifest,
 )
+from replication_bench.data.laion.metadata import described
 from replication_bench.data.laion.pack import pack, stored
 from replication_bench.data.laion.pick import pick
 from replication_bench.data.laion.request import Preparation, preparation
@@ -75,6 +76,7 @@ def picked(asked: Preparation, out: Path, step: Step) -> Manifest:
     facts = {
         "name": "laion-subset",
         "asked": asked.identity,
+        "metadata": described(asked.metadata),
         "metadata_rows": funnel.rows,
         "left_out": dict(funnel.left_out),
         "not_applied": funnel.not_applied,
@@ -86,7 +88,8 @@ def picked(asked: Preparation, out: Path, step: Step) -> Manifest:
 
 def check_same(found: Manifest, asked: Preparation, out: Path) -> None:
     """StoreError where ``found`` in ``out`` was made for another request."""
-    before, now = found.facts["asked"], asked.identity
+    before = {**found.facts["asked"], "metadata": found.facts["metadata"]}
+    now = {**asked.identity, "metadata": described(asked.metadata)}
     if before != now:
         key = next(key for key in now if before.get(key) != now[key])
         raise StoreError(
@@ -94,7 +97,7 @@ def check_same(found: Manifest, asked: Preparation, out: Path) -> None:
             where=out,
             got=f"{key} = {before.get(key)}",
             want=f"{key} = {now[key]}",
-            hint="Choose another --out.",
+            hint="Choose another folder.",
         )
 
 
@@ -116,7 +119,7 @@ def known_manifest(asked: Preparation, out: Path, given: Path | None) -> Manifes
             "the manifest is not finished", where=given, want="one of a subset whose preparation ended"
         )
     if own and [row.url for row in own.rows] != [row.url for row in manifest.rows]:
-        raise StoreError("the folder holds another subset", where=out, hint="Choose another --out.")
+        raise StoreError("the folder holds another subset", where=out, hint="Choose another folder.")
     return manifest
 
 
