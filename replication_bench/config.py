@@ -118,6 +118,23 @@ class MeasureConfig(Section):
     pairs: int = Field(default=24, gt=0)
 
 
+class DuplicationConfig(Section):
+    """Which training images stand in the training set several times; see ``data/duplication.py``.
+
+    Attributes:
+        plan: ``nodup``; ``dup_both``, copies with the image's own captions; ``dup_image``, copies that begin with
+            another of its captions.
+        share: of the training images, in (0, 1].
+        times: how often each of these stands there.
+        seed: of the choice.
+    """
+
+    plan: Literal["nodup", "dup_both", "dup_image"] = "nodup"
+    share: float = Field(default=0.05, gt=0, le=1)
+    times: int = Field(default=5, ge=2)
+    seed: int = 0
+
+
 class NamedOptions(Section):
     """A plug-in by name with its options."""
 
@@ -132,6 +149,7 @@ class RunConfig(Section):
     backbone: str = "pocket"
     method: NamedOptions = NamedOptions(name="none")
     seed: int = 0
+    duplication: DuplicationConfig = DuplicationConfig()
     train: TrainConfig = TrainConfig()
     sample: SampleConfig = SampleConfig()
     measure: MeasureConfig = MeasureConfig()
@@ -142,6 +160,8 @@ class RunConfig(Section):
         # the names of budgets that were not chosen cannot change a result
         resolved["train"].update(budget=self.train.images)
         del resolved["train"]["budgets"], resolved["train"]["checkpoint_images"]
+        if self.duplication.plan == "nodup":
+            del resolved["duplication"]
         text = json.dumps({"config": resolved, "facts": facts}, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
@@ -154,6 +174,7 @@ class Recipe(Section):
     methods: dict[str, Options] = Field(default_factory=dict)
     seed: int = 0
     reference: str = "none"
+    duplication: DuplicationConfig = DuplicationConfig()
     train: TrainConfig = TrainConfig()
     sample: SampleConfig = SampleConfig()
     measure: MeasureConfig = MeasureConfig()

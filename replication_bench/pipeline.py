@@ -157,7 +157,7 @@ class Run:
     def prepare(self) -> Examples:
         """The training set after the hook ``dataset``, which runs once."""
         if self.context.training is None:
-            self.context.training = self.method.dataset(self.bench.splits.train, self.context)
+            self.context.training = self.method.dataset(self.bench.training, self.context)
         return self.context.training
 
     def train(self, jobs: list[StageJob]) -> Trainer:
@@ -218,6 +218,7 @@ class Run:
             ceiling=ceiling_rows,
             prompts=prompts,
             sources=find_sources(prompts, [example.captions for example in train]),
+            repeats=[example.repeats for example in train],
             pixels=Pixels(self.sampled(samples), self.bench.images(train), self.bench.images(heldout)),
             step=step,
         ), matches

@@ -39,6 +39,7 @@ class Request:
     budget: str | None = None
     budget_rule: str | None = None
     samples: int | None = None
+    duplication: str | None = None
     settings: tuple[str, ...] = ()
 
 
@@ -106,6 +107,7 @@ def resolve_recipe(request: Request) -> Recipe:
         "train.budget": request.budget,
         "train.budget_rule": request.budget_rule,
         "sample.samples": request.samples,
+        "duplication.plan": request.duplication,
     }
     for key, value in flags.items():
         if value is not None:
@@ -136,6 +138,7 @@ def resolve_runs(request: Request) -> tuple[list[RunConfig], str]:
     dataset = NamedOptions(name=recipe.dataset.name, options=dataset_options(recipe.dataset))
     sections: dict[str, Any] = {
         "backbone": recipe.backbone,
+        "duplication": recipe.duplication,
         "train": recipe.train,
         "sample": recipe.sample,
         "measure": recipe.measure,

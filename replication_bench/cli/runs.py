@@ -26,6 +26,10 @@ def run(
     budget: Annotated[str | None, typer.Option(help="Images seen: a number, or tiny, demo, full.")] = None,
     budget_rule: Annotated[str | None, typer.Option(help="total (default) or per_stage.")] = None,
     samples: Annotated[int | None, typer.Option(help="Number of generated images.")] = None,
+    duplication: Annotated[
+        str | None,
+        typer.Option(help="nodup, dup_both or dup_image: 5 % of the training images stand 5 times."),
+    ] = None,
     setting: Annotated[
         list[str] | None,
         typer.Option("--set", help="key=value into the configuration, as methods.loyal.tau=300."),
@@ -59,6 +63,7 @@ def run(
             budget=budget,
             budget_rule=budget_rule,
             samples=samples,
+            duplication=duplication,
             settings=settings,
         ),
         out,
