@@ -38,9 +38,13 @@ def prepare(
     language: Annotated[str | None, typer.Option(help="Of the column LANGUAGE (en), or any.")] = None,
     max_punsafe: Annotated[float | None, typer.Option(help="Of the column punsafe (0.1); 1 for all.")] = None,
     nsfw: Annotated[str | None, typer.Option(help="Of the column NSFW (UNLIKELY), or any.")] = None,
+    max_pixels: Annotated[int | None, typer.Option(help="Largest area of an image (89478485).")] = None,
     url_column: Annotated[str | None, typer.Option(help="If it is not called url.")] = None,
     caption_column: Annotated[str | None, typer.Option(help="If it is not called text or caption.")] = None,
     heldout_share: Annotated[float | None, typer.Option(help="Of the groups of duplicates (0.1).")] = None,
+    duplicate_threshold: Annotated[
+        float | None, typer.Option(help="Similarity above which two images are one group (0.75).")
+    ] = None,
     embedder: Annotated[
         str | None, typer.Option(help="Judges near-duplicates (sscd); none for equal content only.")
     ] = None,
@@ -63,9 +67,11 @@ def prepare(
         "language": language,
         "max_punsafe": max_punsafe,
         "nsfw": nsfw,
+        "max_pixels": max_pixels,
         "url_column": url_column,
         "caption_column": caption_column,
         "heldout_share": heldout_share,
+        "duplicate_threshold": duplicate_threshold,
         "embedder": embedder,
         "timeout": timeout,
         "threads": threads,

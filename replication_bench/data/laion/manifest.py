@@ -6,6 +6,7 @@ Its fingerprint is that of the examples that remain, so it is the same wherever 
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -15,6 +16,7 @@ from typing import Any
 from PIL import Image
 
 from replication_bench.data.example import Example, Examples, Splits
+from replication_bench.data.laion.judge import EXTENSIONS
 from replication_bench.errors import DataError
 from replication_bench.store import write_atomic
 
@@ -50,6 +52,18 @@ class Row:
     extension: str = ""
     split: str = ""
     reason: str = ""
+
+    def __post_init__(self) -> None:
+        """ValueError for what replbench does not write: a manifest may come from anybody."""
+        fits = (
+            re.fullmatch(r"\d{9}", self.id),
+            self.url.lower().startswith(("http://", "https://")),
+            re.fullmatch(r"([0-9a-f]{64})?", self.sha256),
+            self.extension in ("", *EXTENSIONS.values()),
+            self.split in ("", TRAIN, HELDOUT),
+        )
+        if not all(fits):
+            raise ValueError(f"a row that cannot be: {self.id} {self.url}")
 
     @property
     def member(self) -> str:

@@ -86,19 +86,25 @@ def picked(asked: Preparation, out: Path, step: Step) -> Manifest:
     return manifest
 
 
-def check_same(found: Manifest, asked: Preparation, out: Path) -> None:
-    """StoreError where ``found`` in ``out`` was made for another request."""
+def check_same(found: Manifest, asked: Preparation, where: Path) -> None:
+    """Refuse a request that is not the one that ``found`` was made for; what was not typed is not compared.
+
+    Raises:
+        StoreError: it is another one.
+    """
+    now = {key: value for key, value in asked.identity.items() if key in asked.model_fields_set}
+    if asked.metadata:
+        now = {**asked.identity, "metadata": described(asked.metadata)}
     before = {**found.facts["asked"], "metadata": found.facts["metadata"]}
-    now = {**asked.identity, "metadata": described(asked.metadata)}
-    if before != now:
-        key = next(key for key in now if before.get(key) != now[key])
-        raise StoreError(
-            "the folder holds another subset",
-            where=out,
-            got=f"{key} = {before.get(key)}",
-            want=f"{key} = {now[key]}",
-            hint="Choose another folder.",
-        )
+    for key, value in now.items():
+        if before.get(key) != value:
+            raise StoreError(
+                "there is another subset",
+                where=where,
+                got=f"{key} = {before.get(key)}",
+                want=f"{key} = {value}",
+                hint="Choose another --out or manifest, or leave that option out.",
+            )
 
 
 def known_manifest(asked: Preparation, out: Path, given: Path | None) -> Manifest | None:
@@ -106,20 +112,21 @@ def known_manifest(asked: Preparation, out: Path, given: Path | None) -> Manifes
 
     Raises:
         DataError: it cannot be read.
-        StoreError: ``out`` holds another subset.
+        StoreError: ``out`` or the manifest is of another subset.
     """
     own = read_manifest(out / NAME) if (out / NAME).exists() else None
     if given is None:
-        if own and asked.metadata:
+        if own:
             check_same(own, asked, out)
         return own
     manifest = read_manifest(given)
+    check_same(manifest, asked, given)
     if "fingerprint" not in manifest.facts:
         raise DataError(
             "the manifest is not finished", where=given, want="one of a subset whose preparation ended"
         )
     if own and [row.url for row in own.rows] != [row.url for row in manifest.rows]:
-        raise StoreError("the folder holds another subset", where=out, hint="Choose another folder.")
+        raise StoreError("there is another subset", where=out, hint="Choose another --out.")
     return manifest
 
 

@@ -117,7 +117,7 @@ def test_columns_have_any_case_or_a_given_name(tmp_path: Path) -> None:
     table = pd.DataFrame({"url": URLS, "Caption": "lower", "alt": "given"})
     table.to_parquet(tmp_path / "a.parquet")
     assert {link.caption for link in picked(tmp_path / "a.parquet").links} == {"lower"}
-    assert {link.caption for link in picked(tmp_path / "a.parquet", caption_column="alt").links} == {"given"}
+    assert {link.caption for link in picked(tmp_path / "a.parquet", caption_column="ALT").links} == {"given"}
 
 
 def test_metadata_that_is_not_there_is_one_line(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from drawn import noise
 from links import metadata
 from web import KINDS, SIDE, Web, picture, sha256
 
+from replication_bench.data.images import choose_groups
 from replication_bench.data.laion.dataset import LaionSubset
 from replication_bench.data.laion.manifest import NAME, read_manifest
 from replication_bench.errors import DataError
@@ -82,7 +83,8 @@ def test_the_dataset_opens_what_was_prepared(web: Web, prepare: Prepare, tmp_pat
         13,
         len(splits.train),
     )
-    assert len(splits.heldout) >= 3
+    hashes = sorted({e.sha256 for e in (*splits.train, *splits.heldout)})
+    assert {e.sha256 for e in splits.heldout} == choose_groups([[name] for name in hashes], 0.25)
     assert not {e.sha256 for e in splits.train} & {e.sha256 for e in splits.heldout}
     rows = {row.id: row for row in read_manifest(tmp_path / "out" / NAME).rows}
     for example in (*splits.train, *splits.heldout):
@@ -171,7 +173,7 @@ def test_a_second_call_verifies_and_fetches_only_what_is_damaged(
     assert shards(tmp_path / "out") == before
     status, _, err = prepare(*asked, "--seed", 3)
     assert status == 2
-    assert "holds another subset" in err
+    assert "there is another subset" in err
     assert "got seed = 0; want seed = 3" in err
 
 
@@ -202,6 +204,28 @@ def test_another_machine_fulfils_the_manifest_or_lists_what_differs(
     web.changed.clear()
     status, third, err = prepare(*given, "--out", tmp_path / "c")
     assert (status, third["fingerprint"]) == (0, facts["fingerprint"]), err
+
+
+def test_a_manifest_from_anybody_cannot_name_files_of_this_machine(
+    web: Web, prepare: Prepare, tmp_path: Path
+) -> None:
+    prepare(
+        "--metadata", metadata(tmp_path / "m.parquet", good(web, 4)), "--size", 4, "--out", tmp_path / "a"
+    )
+    text = (tmp_path / "a" / NAME).read_text()
+    for number, (old, new) in enumerate(
+        (("http://127", "file:///127"), ("000000001", "../000001"), ("png", "sh"))
+    ):
+        (tmp_path / "given.jsonl").write_text(
+            text.replace(f'"{old}' if number else old, f'"{new}' if number else new)
+        )
+        status, _, err = prepare("--manifest", tmp_path / "given.jsonl", "--out", tmp_path / f"{number}")
+        assert status == 2
+        assert "the manifest cannot be read" in err
+        assert "a row that cannot be" in err
+    (tmp_path / "given.jsonl").write_text(text)
+    status, _, err = prepare("--manifest", tmp_path / "given.jsonl", "--size", 9, "--out", tmp_path / "b")
+    assert (status, "there is another subset" in err, "got size = 4; want size = 9" in err) == (2, True, True)
 
 
 def test_when_every_link_is_dead_it_is_one_line_and_retry_fetches_them(
