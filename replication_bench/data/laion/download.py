@@ -6,13 +6,13 @@ links that have no outcome yet.
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
 import re
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -34,6 +34,11 @@ SHARD = 250
 POLL_SECONDS = 0.2
 LOG = "img2dataset.log"
 AGENT = "replbench"
+# runs a command that is ended when the process that started this one ends, however that ends
+TIED = (
+    "import ctypes, os, signal, sys; ctypes.CDLL(None).prctl(1, signal.SIGTERM); "  # PR_SET_PDEATHSIG
+    "os.getppid() == int(sys.argv[1]) and os.execv(sys.argv[2], sys.argv[2:])"
+)
 NO_SPACE = re.compile(r"No space left|Errno 28|Disk quota|Errno 122|File too large|Errno 27")
 
 
@@ -149,15 +154,13 @@ def run(command: Sequence[str], log: Any, look: Callable[[], None]) -> int:
         name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")
     }
     environment |= {"NO_ALBUMENTATIONS_UPDATE": "1", "WANDB_MODE": "disabled", "PYTHONUNBUFFERED": "1"}
-    library = ctypes.CDLL(None)
     process = subprocess.Popen(
-        command,
+        [sys.executable, "-I", "-S", "-c", TIED, str(os.getpid()), *command],
         stdout=log,
         stderr=subprocess.STDOUT,
         stdin=subprocess.DEVNULL,
         env=environment,
         start_new_session=True,
-        preexec_fn=lambda: library.prctl(1, signal.SIGTERM),  # PR_SET_PDEATHSIG
     )
     try:
         while process.poll() is None:

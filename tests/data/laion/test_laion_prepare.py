@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tarfile
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -112,6 +113,15 @@ def test_a_killed_download_goes_on_with_the_links_it_had_not(
     assert shards(tmp_path / "whole") == shards(tmp_path / "out")
 
 
+def at_work(folder: Path) -> list[str]:
+    """The processes that were started with this folder."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            found += [path.parent.name] if str(folder).encode() in path.read_bytes() else []
+    return found
+
+
 def test_the_command_itself_may_be_killed_anywhere(
     web: Web, quick: Path, prepare: Prepare, tmp_path: Path
 ) -> None:
@@ -133,11 +143,16 @@ def test_the_command_itself_may_be_killed_anywhere(
         [sys.executable, "-c", script, *map(str, words), "--img2dataset", str(quick), "--timeout", "1"],
         env={**os.environ, "REPLBENCH_CACHE": str(tmp_path / "cache")},
     )
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 300
     while not list((tmp_path / "out").glob("download/000/*_stats.json")) and time.monotonic() < deadline:
         time.sleep(0.05)
+    web.seconds = 60
     process.send_signal(signal.SIGKILL)
     process.wait()
+    deadline = time.monotonic() + 50
+    while at_work(tmp_path / "out") and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not at_work(tmp_path / "out")  # img2dataset ends with the command
     web.seconds = 0
     before = sum(web.asked.values())
     assert not (tmp_path / "out" / NAME).exists()
