@@ -360,8 +360,10 @@ def test_an_environment_that_cannot_be_made_is_one_line(
     assert sum(web.asked.values()) == 0
 
 
-def test_nothing_prepared_tells_how_and_what_needs_nothing(command: Command) -> None:
-    status, _, err = command("run", "--method", "loyal", "--dataset", "laion-subset")
+def test_nothing_prepared_tells_how_and_what_needs_nothing(command: Command, tmp_path: Path) -> None:
+    status, _, err = command(
+        "run", "--method", "loyal", "--dataset", "laion-subset", "--out", tmp_path / "runs"
+    )
     assert status == 2
     assert "no subset of LAION is prepared on this machine" in err
     assert "replbench data prepare laion-subset --metadata" in err
