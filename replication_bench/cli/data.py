@@ -7,14 +7,10 @@ from typing import Annotated
 
 import typer
 
-from replication_bench.cli.app import Json, app
+from replication_bench.cli.app import Json, Metadata, app
 
 data = typer.Typer(help="Make datasets ready.", rich_markup_mode=None)
 app.add_typer(data, name="data")
-Metadata = Annotated[
-    list[str] | None,
-    typer.Option(help="Parquet of links, a folder of them, or a pattern; repeatable.", metavar="PARQUET"),
-]
 
 
 @data.callback()

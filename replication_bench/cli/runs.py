@@ -7,7 +7,25 @@ from typing import Annotated
 
 import typer
 
-from replication_bench.cli.app import Json, app
+from replication_bench.cli.app import Json, Metadata, app
+
+Duplication = Annotated[
+    str | None,
+    typer.Option(help="nodup, dup_both or dup_image: 5 % of the training images stand 5 times."),
+]
+From = Annotated[
+    Path | None,
+    typer.Option(
+        "--from",
+        help="Sample a model that is fine-tuned already, without training: the folder of a run (methods go onto "
+        "its own) or of a diffusers pipeline (name its images with --dataset).",
+        metavar="RUN_OR_PIPELINE",
+    ),
+]
+Prepare = Annotated[
+    bool,
+    typer.Option("--prepare", help="First do 'data prepare'; its options as --set prepare.size=1000."),
+]
 
 
 @app.command()
@@ -26,22 +44,15 @@ def run(
     budget: Annotated[str | None, typer.Option(help="Images seen: a number, or tiny, demo, full.")] = None,
     budget_rule: Annotated[str | None, typer.Option(help="total (default) or per_stage.")] = None,
     samples: Annotated[int | None, typer.Option(help="Number of generated images.")] = None,
-    duplication: Annotated[
-        str | None,
-        typer.Option(help="nodup, dup_both or dup_image: 5 % of the training images stand 5 times."),
-    ] = None,
+    duplication: Duplication = None,
     setting: Annotated[
         list[str] | None,
         typer.Option("--set", help="key=value into the configuration, as methods.loyal.tau=300."),
     ] = None,
+    origin: From = None,
     out: Annotated[Path, typer.Option(help="Where runs are written.")] = Path("runs"),
-    prepare: Annotated[
-        bool,
-        typer.Option("--prepare", help="First do 'data prepare'; its options as --set prepare.size=1000."),
-    ] = False,
-    metadata: Annotated[
-        list[str] | None, typer.Option(help="With --prepare: parquet of links; repeatable.")
-    ] = None,
+    prepare: Prepare = False,
+    metadata: Metadata = None,
     track: Annotated[
         str, typer.Option(help="Send losses, metrics and samples to none, tensorboard, wandb or mlflow.")
     ] = "none",
@@ -65,6 +76,7 @@ def run(
             samples=samples,
             duplication=duplication,
             settings=settings,
+            origin=None if origin is None else str(origin),
         ),
         out,
         json,
