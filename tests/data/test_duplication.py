@@ -148,3 +148,25 @@ def test_a_run_trains_on_the_copies_and_its_metrics_know_them(
         2,
         True,
     )
+
+
+def test_a_model_trained_on_copies_is_sampled_again_beside_the_same_data(
+    pictures: Path, tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("faiss")
+    settings = ("sample.steps=1", "measure.bootstrap=0", "measure.embedder=pixels")
+    words = [
+        *("--samples", 2, "--out", tmp_path / "runs", "--json"),
+        *(word for setting in settings for word in ("--set", setting)),
+    ]
+    trained = ("--dataset", pictures, "--backbone", tiny, "--budget", 16, "--duplication", "dup_both")
+    status, out, err = run(capsys, *trained, *words)
+    assert status == 0, err
+    first = json.loads(out)[0]
+    status, out, err = run(capsys, "--from", tmp_path / "runs" / first["id"], *words, "--samples", 3)
+    assert status == 0, err
+    again = json.loads(out)[0]
+    assert again["dataset"]["fingerprint"] == first["dataset"]["fingerprint"]
+    assert again["config"]["duplication"] == first["config"]["duplication"]
+    status, _, err = run(capsys, "--from", tmp_path / "runs" / first["id"], *words, "--duplication", "nodup")
+    assert (status, "the dataset is not the one that the model of --from was trained on" in err) == (2, True)
