@@ -120,6 +120,23 @@ class MeasureConfig(Section):
     pairs: int = Field(default=24, gt=0)
 
 
+class DuplicationConfig(Section):
+    """Which training images stand in the training set several times; see ``data/duplication.py``.
+
+    Attributes:
+        plan: ``nodup``; ``dup_both``, copies with the image's own captions; ``dup_image``, copies that begin with
+            another of its captions.
+        share: of the training images, in (0, 1].
+        times: how often each of these stands there.
+        seed: of the choice.
+    """
+
+    plan: Literal["nodup", "dup_both", "dup_image"] = "nodup"
+    share: float = Field(default=0.05, gt=0, le=1)
+    times: int = Field(default=5, ge=2)
+    seed: int = 0
+
+
 class NamedOptions(Section):
     """A plug-in by name with its options."""
 
@@ -138,6 +155,7 @@ class RunConfig(Section):
     backbone: str = "pocket"
     method: NamedOptions = NamedOptions(name="none")
     seed: int = 0
+    duplication: DuplicationConfig = DuplicationConfig()
     train: TrainConfig = TrainConfig()
     sample: SampleConfig = SampleConfig()
     measure: MeasureConfig = MeasureConfig()
@@ -152,6 +170,8 @@ class RunConfig(Section):
     def fingerprint(self, **facts: str) -> str:
         """SHA-256 over the resolved configuration and ``facts`` (hashes of data, backbone, embedder)."""
         resolved = self.recorded()
+        if self.duplication.plan == "nodup":
+            del resolved["duplication"]
         if not self.tuned:
             resolved["train"] = self.train.resolved()
         for key in UNSEEN["sample"]:
@@ -168,6 +188,7 @@ class Recipe(Section):
     methods: dict[str, Options] = Field(default_factory=dict)
     seed: int = 0
     reference: str = "none"
+    duplication: DuplicationConfig = DuplicationConfig()
     train: TrainConfig = TrainConfig()
     sample: SampleConfig = SampleConfig()
     measure: MeasureConfig = MeasureConfig()

@@ -162,7 +162,7 @@ class Run:
     def prepare(self) -> Examples:
         """The training set after the hook ``dataset``, which runs once."""
         if self.context.training is None:
-            self.context.training = self.method.dataset(self.bench.splits.train, self.context)
+            self.context.training = self.method.dataset(self.bench.training, self.context)
         return self.context.training
 
     def trainer(self) -> Trainer:
@@ -244,6 +244,7 @@ class Run:
             ceiling=ceiling_rows,
             prompts=prompts,
             sources=find_sources(prompts, [example.captions for example in train]),
+            repeats=[example.repeats for example in train],
             pixels=Pixels(self.sampled(samples), self.bench.images(train), self.bench.images(heldout)),
             step=step,
         ), matches
