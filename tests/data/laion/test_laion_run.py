@@ -16,7 +16,7 @@ pytest.importorskip("faiss")
 
 
 @pytest.fixture
-def words(web: Web, quick: Path, tiny: Path, tmp_path: Path) -> list[object]:
+def words(web: Web, quick: Path, tmp_path: Path) -> list[object]:
     """A run on fourteen links, two of them dead, prepared first."""
     urls = [*(web.url(f"ok/{i}.png") for i in range(12)), web.url("nowhere/1.jpg"), web.url("html/1.jpg")]
     metadata(tmp_path / "links" / "a.parquet", urls[:7])
@@ -31,7 +31,17 @@ def words(web: Web, quick: Path, tiny: Path, tmp_path: Path) -> list[object]:
     running = {"sample.steps": 1, "measure.bootstrap": 0, "train.batch_size": 8, "measure.embedder": "pixels"}
     settings = {**{f"prepare.{key}": value for key, value in preparing.items()}, **running}
     return [
-        *("run", "--method", "loyal", "--dataset", "laion-subset", "--backbone", tiny, "--budget", 16),
+        *(
+            "run",
+            "--method",
+            "loyal",
+            "--dataset",
+            "laion-subset",
+            "--backbone",
+            "random:sd21-mini",
+            "--budget",
+            16,
+        ),
         *("--samples", 4, "--out", tmp_path / "runs", "--prepare", "--metadata", tmp_path / "links"),
         *(word for key, value in settings.items() for word in ("--set", f"{key}={value}")),
     ]
