@@ -45,6 +45,7 @@ class Request:
     budget: str | None = None
     budget_rule: str | None = None
     samples: int | None = None
+    duplication: str | None = None
     settings: tuple[str, ...] = ()
     sweeps: tuple[str, ...] = ()
     origin: str | None = None
@@ -113,6 +114,7 @@ def resolve_recipe(request: Request, table: dict[str, Any]) -> Recipe:
         "train.budget": request.budget,
         "train.budget_rule": request.budget_rule,
         "sample.samples": request.samples,
+        "duplication.plan": request.duplication,
     }
     for key, value in flags.items():
         if value is not None:
@@ -152,6 +154,7 @@ def run_configs(recipe: Recipe, names: Sequence[str], seeds: Sequence[int], **mo
     dataset = NamedOptions(name=recipe.dataset.name, options=dataset_options(recipe.dataset))
     sections: dict[str, Any] = {
         "backbone": recipe.backbone,
+        "duplication": recipe.duplication,
         "train": recipe.train,
         "sample": recipe.sample,
         "measure": recipe.measure,

@@ -45,17 +45,23 @@ def execute(
     progress = new_progress(console)
     runs = [Run(config, bench, out, Bars(progress)) for config in configs]
     for run in runs:
-        run.jobs()  # what cannot be meant is refused before the first run trains
-        if run.finished() is None:
-            run.prepare()
-            if origin is not None:
-                origin.lend(run)
+        make_ready(run)
+        if origin is not None and run.finished() is None:
+            origin.lend(run)
     done = []
     with progress:
         for run in runs:
             done.append((run, watched(run, asdict(request), track)))
             draw_pairs(run, done[-1][1])
     return done, reference
+
+
+def make_ready(run: Run) -> None:
+    """Everything that can be refused is refused here, before the first run of a command trains."""
+    run.jobs()
+    if run.finished() is None:
+        run.prepare()
+        run.method.check(run.context)
 
 
 def resolve_all(request: Request, resolve: Resolve = resolve_runs) -> tuple[list[RunConfig], str]:
