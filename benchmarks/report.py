@@ -2,8 +2,8 @@
 
     python benchmarks/report.py [RUNS [MATCHES]]
 
-Makes RUNS (20) runs of MATCHES (10,000) generated images each, of drawn pictures, and builds their report with every image shown. The limits
-are 60 seconds on two cores and 25 MB.
+Makes RUNS (20) runs of MATCHES (10,000) generated images each, of drawn pictures, and builds their report with every
+image shown. The limits are 60 seconds on two cores and 25 MB.
 """
 
 from __future__ import annotations
