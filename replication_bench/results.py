@@ -294,7 +294,8 @@ def read_result(path: Path) -> Result:
     except OSError as error:
         raise DataError("the result cannot be read", where=path, got=error.strerror) from error
     except (json.JSONDecodeError, UnicodeDecodeError, AttributeError) as error:
-        raise DataError("the result is no JSON object", where=path, got=error) from error
+        hint = "If it was half written or half copied, delete it and run the same command again."
+        raise DataError("the result is no JSON object", where=path, got=error, hint=hint) from error
     except ValidationError as error:
         first = error.errors()[0]
         raise DataError(

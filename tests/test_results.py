@@ -30,7 +30,7 @@ def test_a_missing_value_needs_a_reason_and_zero_is_a_value() -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("{", "no JSON"),
+        ("{", "no JSON object.*delete it and run the same command again"),
         ("[]", "no JSON object"),
         ("{}", "does not follow"),
         ('{"schema_version": 99}', "newer"),

@@ -13,10 +13,11 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from reports.boards import Group
-from reports.figures.style import INK, LINE, NARROW, QUIET, WIDE, Picture, looks, only_grid
+from reports.figures.style import INK, LETTER, LINE, NARROW, QUIET, WIDE, Picture, looks, only_grid
 from reports.leaderboard import BoardTable
 
 ROW, MOST_ROWS = 0.42, 24
+MOST_FOR_LABELS = 0.45  # of the width
 PERCENTILES = {"floor": "floor_95pc", "background": "bg_95pc", "ceiling": "ceiling_95pc"}
 MEANS = {"floor": "floor_mean", "background": "bg_mean", "ceiling": "ceiling_mean"}
 Rows = NDArray[np.float64]
@@ -111,8 +112,9 @@ def thresholds(table: BoardTable) -> dict[str, float]:
 def draw(figure: Figure, ridges: list[Ridge], limits: dict[str, float]) -> None:
     """Draw the rows from top to bottom."""
     axes = figure.add_subplot()
-    low, high = extent(ridges)
-    narrow = figure.get_size_inches()[0] < (WIDE + NARROW) / 2
+    width = figure.get_size_inches()[0]
+    narrow = width < (WIDE + NARROW) / 2
+    low, high = extent(ridges, 72 * width)
     for index, ridge in enumerate(ridges):
         draw_ridge(axes, ridge, len(ridges) - 1 - index, (low, high), narrow)
     draw_thresholds(axes, {name: value for name, value in limits.items() if low < value < high}, narrow)
@@ -170,8 +172,8 @@ def density(rows: Rows, grid: Rows) -> Rows:
     return 0.85 * smooth / max(float(smooth.max()), 1e-9)
 
 
-def extent(ridges: list[Ridge]) -> tuple[float, float]:
-    """The range of all similarities, with room for labels on the left."""
+def extent(ridges: list[Ridge], points: float) -> tuple[float, float]:
+    """The range of all similarities, with room for the labels on the left of a picture so many points wide."""
     ends = [
         end
         for r in ridges
@@ -181,4 +183,5 @@ def extent(ridges: list[Ridge]) -> tuple[float, float]:
     ends += [end for r in ridges for end in (r.mean, r.top) if end is not None]
     low, high = (min(ends), max(ends)) if ends else (0.0, 1.0)
     room = max(high - low, 0.1)
-    return max(low - 0.28 * room, -1.0), min(high + 0.06 * room, 1.02)
+    labels = min(LETTER * max((len(r.label) for r in ridges), default=0) / points, MOST_FOR_LABELS)
+    return low - room * labels / (1 - labels), min(high + 0.06 * room, 1.02)

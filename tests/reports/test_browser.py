@@ -166,3 +166,19 @@ def test_nothing_is_wider_than_a_phone(browser: Any) -> None:
         assert browser.execute_script("return document.documentElement.scrollWidth") <= width
         shown = browser.find_elements("css selector", "figure .narrow")[0].is_displayed()
         assert shown == (width < 600)
+
+
+def test_a_page_without_private_images_opens_and_says_what_it_left_out(driver: Any, tmp_path: Path) -> None:
+    page = Report().build([write_runs(tmp_path, 12)], tmp_path / "report")[0]
+    driver.get_log("browser")
+    driver.get(page.as_uri())
+    driver.execute_script("gallery.scrollIntoView({behavior: 'instant'})")
+    wait_for(lambda: driver.find_elements("css selector", ".card"))
+    assert (
+        "training images of folder are left out" in driver.find_element("css selector", ".banner.safe").text
+    )
+    assert driver.find_element("css selector", ".card .absent").text == "left out"
+    assert driver.find_element("css selector", ".card .prompt").text == "caption left out"
+    assert not driver.find_element("id", "words").is_enabled()
+    assert count(driver) == 6 * 12
+    assert driver.get_log("browser") == []
