@@ -22,6 +22,7 @@ SETTINGS = (
     "measure.embedder=pixels",  # needs no weights
     "measure.bootstrap=0",
     "measure.pairs=1",
+    *(f"methods.{name}.iterations=2" for name in ("wen", "sail", "initnoise")),
     "methods.dp.delta=0.01",
     "methods.dedup.threshold=0.9",
 )

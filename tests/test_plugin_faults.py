@@ -57,9 +57,10 @@ def refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Refused:
     """Runs a command that must end with one line and status 2, and leave nothing behind."""
 
     def run(*arguments: str) -> str:
-        out = ("--out", str(tmp_path / "runs")) if arguments[0] == "run" else ()
+        # what should be refused and is not, should at least end soon
+        more = ("--budget", "1", "--samples", "1", "--out", str(tmp_path / "runs"))
         with pytest.raises(SystemExit) as stopped:
-            cli.main([*arguments, *out])
+            cli.main([*arguments, *(more if arguments[0] == "run" else ())])
         printed, line = capsys.readouterr()
         assert (stopped.value.code, printed, line.count("\n")) == (2, "", 1)
         assert not (tmp_path / "runs").exists()
