@@ -3,9 +3,9 @@
 A method is a frozen dataclass of hyper-parameters. It keeps no state: whatever a hook needs is handed to it, and
 ``dataclasses.asdict`` of it is its provenance. Override the hooks that differ from plain fine-tuning.
 
-Hooks that chain in a composition ``a+b`` (``CHAINED``) take what the part before returned. The others (``OWNED``) have
-one owner; two owners are an error. ``TRAINING`` hooks change the trained weights: a method of kind ``sample`` overrides
-none of them. See docs/design.md, section 2.
+Hooks that chain in a composition ``a+b`` (``CHAINED``) take what the part before returned. Those of ``OWNED`` have one
+owner; two owners are an error. Those of ``EACH`` are asked of every part. ``TRAINING`` hooks change the trained
+weights: a method of kind ``sample`` overrides none of them. See docs/design.md, section 2.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 
 CHAINED = ("dataset", "caption", "image", "encode", "prompt", "condition", "initial", "wrap", "facts")
 OWNED = ("stages", "build", "order", "timesteps", "loss", "optimiser", "update", "denoiser", "guide")
-HOOKS = CHAINED + OWNED
+EACH = ("check",)
+HOOKS = CHAINED + OWNED + EACH
 TRAINING = ("dataset", "caption", "image", "encode", *OWNED[:-1])
 
 
@@ -126,6 +127,12 @@ class Method:
     def changes_training(self) -> bool:
         """Whether trained weights can depend on this method: it replaces a hook of ``TRAINING``."""
         return any(self.overrides(hook) for hook in TRAINING)
+
+    def check(self, ctx: Context) -> None:
+        """Raise a ReplbenchError where this run cannot be; called before the first method of a command trains.
+
+        ``ctx.training`` is there, as ``dataset`` returned it. Nothing long belongs here.
+        """
 
     def dataset(self, data: Examples, ctx: Context) -> Examples:
         """The training set, once before training."""

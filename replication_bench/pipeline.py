@@ -27,7 +27,7 @@ from replication_bench.looks import Images
 from replication_bench.method import Context, Method
 from replication_bench.metrics import Evidence, all_metrics
 from replication_bench.networks import parked, ready_to_sample
-from replication_bench.provenance import dataset_record, method_record
+from replication_bench.provenance import dataset_record, embedder_record, method_record
 from replication_bench.results import Cost, Result, read_result
 from replication_bench.sampling import Sample, Sampler, plan
 from replication_bench.search import Neighbours, nearest
@@ -162,7 +162,7 @@ class Run:
     def prepare(self) -> Examples:
         """The training set after the hook ``dataset``, which runs once."""
         if self.context.training is None:
-            self.context.training = self.method.dataset(self.bench.splits.train, self.context)
+            self.context.training = self.method.dataset(self.bench.training, self.context)
         return self.context.training
 
     def trainer(self) -> Trainer:
@@ -244,6 +244,7 @@ class Run:
             ceiling=ceiling_rows,
             prompts=prompts,
             sources=find_sources(prompts, [example.captions for example in train]),
+            repeats=[example.repeats for example in train],
             pixels=Pixels(self.sampled(samples), self.bench.images(train), self.bench.images(heldout)),
             step=step,
         ), matches
@@ -281,7 +282,7 @@ class Run:
             method=method_record(config.method),
             dataset=dataset_record(config.dataset, bench.splits),
             backbone={"name": config.backbone, "sha256": bench.backbone.sha256},
-            embedder={"name": config.measure.embedder, **vars(bench.embedder.protocol)},
+            embedder=embedder_record(bench.chosen, bench.embedder.protocol),
             protocol=bench.embedder.protocol.hash,
             seed=config.seed,
             cost=cost,

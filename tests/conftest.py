@@ -34,6 +34,13 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny_backbone(tmp_path_factory.mktemp("tiny") / "tiny")
 
 
+@pytest.fixture(scope="session")
+def slim(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from replication_bench.testing import slim_backbone
+
+    return slim_backbone(tmp_path_factory.mktemp("slim") / "slim")
+
+
 @pytest.fixture
 def pictures(tmp_path: Path) -> Path:
     """Twelve captioned images of 32 px, no two alike."""

@@ -118,6 +118,7 @@ def show(as_json: bool) -> None:
         "backbones": backbones,
         "dataset openmoji": dataset("openmoji"),
         "dataset stamps": dataset("stamps"),
+        "dataset laion-subset": dataset("laion-subset"),
     }
     findings = [probe(name, look) for name, look in looks.items()]
     if as_json:
