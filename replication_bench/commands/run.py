@@ -10,9 +10,10 @@ from typing import Any
 
 from rich.console import Console
 
-from replication_bench import plugins
+from replication_bench import machine, plugins
 from replication_bench.commands.progress import Bars, new_progress
 from replication_bench.pipeline import Run
+from replication_bench.processes import ALONE, Processes, joined
 from replication_bench.progress import NAME, Recorder
 from replication_bench.resolve import Request, resolve_runs
 from replication_bench.results import Result
@@ -22,7 +23,7 @@ from replication_bench.workbench import Workbench
 
 
 def execute(
-    request: Request, out: Path, console: Console, track: str = "none"
+    request: Request, out: Path, console: Console, track: str = "none", processes: Processes = ALONE
 ) -> tuple[list[tuple[Run, Result]], str]:
     """Run every configuration that has no result yet.
 
@@ -32,24 +33,27 @@ def execute(
     check_tracker(track)
     configs, reference = resolve_runs(request)
     check_writable(out)
-    bench = Workbench(configs[0])
-    progress = new_progress(console)
+    bench = Workbench(configs[0], processes=processes)
+    progress = new_progress(console, processes.is_main)
     runs = [Run(config, bench, out, Bars(progress)) for config in configs]
     for run in runs:
+        run.check_processes()
         run.jobs()  # what cannot be meant is refused before the first run trains
-        if run.finished() is None:
-            run.prepare()
+        if processes.first(run.finished) is None:
+            with processes.main_first():
+                run.prepare()
     done = []
     with progress:
         for run in runs:
             done.append((run, watched(run, asdict(request), track)))
-            draw_pairs(run, done[-1][1])
+            if processes.is_main:
+                draw_pairs(run, done[-1][1])
     return done, reference
 
 
 def watched(run: Run, passed: dict[str, Any], track: str) -> Result:
     """Execute one run; what it tells goes into its folder, and to a tracker where one is asked for."""
-    if run.finished() is not None:
+    if run.finished() is not None or not run.bench.processes.is_main:
         return run.execute(passed)
     run.folder.mkdir(parents=True, exist_ok=True)
     run.watch = Recorder(run.folder / NAME, run.watch)
@@ -74,8 +78,14 @@ def draw_pairs(run: Run, result: Result) -> None:
 
 def run(request: Request, out: Path, as_json: bool, track: str = "none") -> None:
     """Run, then print one table, or one array of results."""
-    stderr = Console(stderr=True)
-    done, reference = execute(request, out, stderr, track)
+    with joined(machine.choose_device()) as processes, processes.together():
+        done, reference = execute(request, out, Console(stderr=True), track, processes)
+    if processes.is_main:
+        show(done, reference, as_json)
+
+
+def show(done: list[tuple[Run, Result]], reference: str, as_json: bool) -> None:
+    """Print one table and the runs' folders, or one array of results."""
     results = [result for _, result in done]
     if as_json:
         sys.stdout.write(json.dumps([result.model_dump(mode="json") for result in results], indent=1) + "\n")
