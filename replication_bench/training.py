@@ -231,7 +231,7 @@ class TrainingState:
         """Continue from a checkpoint; returns the images seen so far, 0 without one."""
         if not self.processes.first(path.exists):
             return 0
-        state = torch.load(path, map_location=self.accelerator.device, weights_only=True)
+        state = torch.load(path, map_location=self.accelerator.device.type, weights_only=True)
         shapes = self.network.state_dict()
         self.network.load_state_dict(sharded.like_weights(state["network"], shapes), strict=True)
         self.average = sharded.like_weights(state["average"], shapes)

@@ -39,11 +39,13 @@ class Processes:
         count: of all machines.
         rank: of this process; 0 is the main one.
         group: for messages over the CPU; None where there is one process.
+        meeting: another one, in which nobody waits longer than ``MEET``.
     """
 
     count: int = 1
     rank: int = 0
     group: Any = None
+    meeting: Any = None
 
     @property
     def is_main(self) -> bool:
@@ -138,7 +140,7 @@ class Processes:
         from torch import distributed
 
         try:
-            distributed.monitored_barrier(self.group, timeout=MEET)
+            distributed.barrier(self.meeting)
         except RuntimeError:
             return False
         return True
@@ -170,8 +172,8 @@ def joined(device: str) -> Iterator[Processes]:
     launch.check_launch(device, torch.cuda.device_count())
     state: Any = PartialState(cpu=device == "cpu", timeout=WAIT)
     launch.check_sharding(str(state.distributed_type))
-    group = torch.distributed.new_group(backend="gloo", timeout=WAIT)
-    yield Processes(state.num_processes, state.process_index, group)
+    groups = [torch.distributed.new_group(backend="gloo", timeout=wait) for wait in (WAIT, MEET)]
+    yield Processes(state.num_processes, state.process_index, *groups)
     state.destroy_process_group()
 
 
