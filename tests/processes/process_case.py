@@ -1,6 +1,6 @@
 """A small run for the tests of several processes; as a script, what each of two processes does.
 
-``python -m torch.distributed.run ... process_case.py FOLDER``, with a tiny backbone and pictures in FOLDER.
+``accelerate launch ... process_case.py FOLDER``, with a tiny backbone and pictures in FOLDER.
 """
 
 from __future__ import annotations
@@ -8,9 +8,11 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import signal
 import sys
 from collections.abc import Callable
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -23,16 +25,18 @@ from replication_bench.data.example import Examples
 from replication_bench.denoiser import UNetDenoiser
 from replication_bench.errors import ConfigError
 from replication_bench.method import Context, Encoded, Method
-from replication_bench.processes import ALONE, Processes, group, joined
+from replication_bench.processes import Processes, group, joined
 
 BATCH = 5  # cut into 2 and 3
 IMAGES = 4 * BATCH + 1  # five steps; the last one has no row for the first of two processes
+STEPS = 5
 SAMPLES = 5  # in batches of 2: the last one is smaller, and one process has a batch more
 RUN = (
-    *("--method", "dual", "--budget", "21", "--samples", "5", "--json"),
+    *("--budget", "21", "--samples", "5", "--json"),
     *(
         word
         for setting in (
+            "reference=dual",
             "train.batch_size=5",
             "train.checkpoint_images=5",
             "train.precision=fp32",
@@ -46,6 +50,12 @@ RUN = (
         for word in ("--set", setting)
     ),
 )
+
+
+@cache
+def backbone(folder: Path) -> Backbone:
+    """The tiny backbone."""
+    return Backbone.load(f"{folder}/tiny")
 
 
 class Recording(Method):
@@ -84,7 +94,7 @@ def context(folder: Path, **train: Any) -> Context:
 
     settings = {"batch_size": BATCH, "warmup_images": 0, "precision": "fp32", "checkpoint_images": BATCH}
     return Context(
-        Backbone.load(f"{folder}/tiny"),
+        backbone(folder),
         TrainConfig(**{**settings, **train}),
         SampleConfig(samples=SAMPLES, batch_size=2, steps=3),
         training=Examples(tuple(example(index) for index in range(6))),
@@ -200,7 +210,7 @@ def errors(processes: Processes) -> dict[str, str]:
 
 
 def sharded(folder: Path, processes: Processes) -> dict[str, Any]:
-    """Training with FSDP, stopped and gone on with: Accelerate shards on GPUs alone, so it is told that these are some."""
+    """Training with FSDP, stopped and gone on with: Accelerate shards on GPUs alone, so it is told that these are."""
     from accelerate.state import AcceleratorState, PartialState
     from accelerate.utils import DistributedType
 
@@ -233,7 +243,11 @@ def command(*words: str) -> tuple[int, str, str]:
 
 def main(folder: Path) -> None:
     """What each process does; what it saw goes into a file of its own."""
+    from accelerate import PartialState
+
     os.environ["REPLBENCH_CACHE"] = str(folder / "cache-together")
+    # the command runs several times in these processes
+    PartialState.destroy_process_group = lambda self, group=None: None  # type: ignore[method-assign]
     group.LINGER, group.MEET = 0.0, timedelta(seconds=4)
     with joined("cpu") as processes:
         rank = processes.rank
@@ -254,6 +268,21 @@ def main(folder: Path) -> None:
         }
         found["command"] = command(*words)
         torch.save(found, folder / f"process-{rank}.pt")
+        killed(folder)
+
+
+def killed(folder: Path) -> None:
+    """The command, killed as soon as there is a checkpoint."""
+    from replication_bench.training import TrainingState
+
+    save = TrainingState.save
+
+    def save_and_die(self: TrainingState, path: Path, images: int) -> None:
+        save(self, path, images)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    TrainingState.save = save_and_die  # type: ignore[method-assign]
+    command(*arguments(folder, "killed-runs"))
 
 
 def refused_precision(words: list[str]) -> tuple[int, str, str]:
