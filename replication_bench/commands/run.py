@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from replication_bench.resolve import Request, resolve_runs
 from replication_bench.results import Result
 from replication_bench.store import check_writable
 from replication_bench.tracking import Tracked, check_tracker
+from replication_bench.trained.origin import open_origin
 from replication_bench.workbench import Workbench
 
 
@@ -31,9 +33,12 @@ def execute(
         ReplbenchError: before any training where the input is at fault.
     """
     check_tracker(track)
-    configs, reference = resolve_runs(request)
+    origin = None if request.origin is None else open_origin(Path(request.origin))
+    configs, reference = resolve_runs(request) if origin is None else origin.resolve(request)
     check_writable(out)
     bench = Workbench(configs[0], processes=processes)
+    if origin is not None:
+        origin.check(bench)
     progress = new_progress(console, processes.is_main)
     runs = [Run(config, bench, out, Bars(progress)) for config in configs]
     for run in runs:
@@ -42,6 +47,8 @@ def execute(
         if processes.first(run.finished) is None:
             with processes.main_first():
                 run.prepare()
+            if origin is not None:
+                processes.first(partial(origin.lend, run))
     done = []
     with progress:
         for run in runs:
@@ -59,9 +66,7 @@ def watched(run: Run, passed: dict[str, Any], track: str) -> Result:
     run.watch = Recorder(run.folder / NAME, run.watch)
     if track == "none":
         return run.execute(passed)
-    tracked = run.watch = Tracked(
-        track, run.id, run.out / track, run.config.model_dump(mode="json"), run.watch
-    )
+    tracked = run.watch = Tracked(track, run.id, run.out / track, run.config.recorded(), run.watch)
     result = run.execute(passed)
     tracked.finish(result, run.folder / "samples")
     return result
