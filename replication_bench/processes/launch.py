@@ -100,7 +100,7 @@ def check_launch(device: str, devices: int) -> None:
             "more processes than GPUs on this machine",
             where="--num_processes",
             got=f"{local} processes and {devices} GPUs",
-            hint="Lower --num_processes, or add --cpu.",
+            hint="Lower --num_processes.",
         )
     version = os.environ.get("FSDP_VERSION", "1")
     if flag("ACCELERATE_USE_FSDP") and version != "2":

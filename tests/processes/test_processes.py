@@ -119,9 +119,16 @@ def test_five_steps_train_the_same_weights(seen: Seen, name: str) -> None:
     assert furthest(first, second) == 0
 
 
-def test_training_moves_weights_further_than_the_tolerance(seen: Seen) -> None:
+@pytest.mark.parametrize("name", TRAINED)
+def test_training_moves_weights_further_than_the_tolerance(seen: Seen, name: str) -> None:
     start = process_case.backbone(seen.folder).unet.state_dict()
-    assert furthest(start, seen.alone["trained"]["plain"]["weights"]) > 2e-3
+    assert furthest(start, seen.alone["trained"][name]["weights"]) > 1e-3
+
+
+def test_the_coupled_losses_are_of_some_rows_alone(seen: Seen) -> None:
+    plain, coupled = (seen.alone["trained"][name]["losses"] for name in ("plain", "coupled"))
+    assert coupled != plain
+    assert any(coupled)
 
 
 def test_shards_of_weights_and_optimiser_train_the_same_weights(seen: Seen) -> None:
