@@ -94,6 +94,7 @@ def find_evidence(run: Run, samples: Sequence[Sample], vectors: Embedded) -> tup
         ceiling=vectors.ceiling,
         prompts=prompts,
         sources=find_sources(prompts, [example.captions for example in splits.train]),
+        repeats=[example.repeats for example in splits.train],
         pixels=Pixels(sampled(run, samples), bench.images(splits.train), bench.images(splits.heldout)),
         step=run.watch.step,
     ), matches

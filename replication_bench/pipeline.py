@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -20,9 +20,9 @@ from replication_bench.data.example import Examples
 from replication_bench.encoding import Encoder
 from replication_bench.matching import embed_all, measure_run
 from replication_bench.method import Context, Method
-from replication_bench.processes.agreement import check_same, check_seen
-from replication_bench.processes.launch import check_recipe
-from replication_bench.provenance import dataset_record, method_record
+from replication_bench.networks import parked, ready_to_sample
+from replication_bench.processes.agreement import check_seen
+from replication_bench.provenance import dataset_record, embedder_record, method_record
 from replication_bench.results import Cost, Measurement, Result, read_result
 from replication_bench.sampling import Sample, Sampler, plan
 from replication_bench.seeds import Seeds
@@ -109,15 +109,6 @@ class Run:
         self.processes.first(lambda: write_json(path, self.config.recorded()))
         check_seen(path)
 
-    def check_processes(self) -> None:
-        """Refuse a launch that contradicts the recipe, and processes that mean different runs.
-
-        Raises:
-            ConfigError, StoreError: one line.
-        """
-        check_recipe(self.config.train.batch_size, self.precision)
-        check_same(self.processes, self.id)
-
     @contextmanager
     def timed(self, name: str) -> Iterator[None]:
         """Add the seconds of a step to what earlier attempts spent on it."""
@@ -170,14 +161,15 @@ class Run:
     def prepare(self) -> Examples:
         """The training set after the hook ``dataset``, which runs once."""
         if self.context.training is None:
-            self.context.training = self.method.dataset(self.bench.splits.train, self.context)
+            self.context.training = self.method.dataset(self.bench.training, self.context)
         return self.context.training
 
     def trainer(self) -> Trainer:
         """Trains what changes training of the method alone, so that runs which sample otherwise can share it."""
         accelerator = Accelerator(mixed_precision=self.precision, cpu=self.bench.device == "cpu")
         data, method = self.prepare(), resolve.rebuild_method(trained_part(self.config.method))
-        encoder = Encoder(method, data, self.bench.backbone, self.config.train.flip)
+        train = self.config.train
+        encoder = Encoder(method, data, self.bench.backbone, train.flip, train.cache, self.watch.step)
         context = replace(self.context, method=method, sample=SampleConfig())
         return Trainer(method, data, encoder, context, self.seeds, accelerator, self.processes)
 
@@ -193,6 +185,9 @@ class Run:
         facts = training_facts(self, trainer.data)
         found = self.processes.first(lambda: share(self.out, self.folder, jobs, facts))
         with self.timed("train"):
+            if not self.processes.first(lambda: all(job.final.exists() for job in jobs)):
+                with self.processes.main_first() if self.config.train.cache == "disk" else nullcontext():
+                    trainer.encoder.warm()
             for job in jobs:
                 advance = self.watch.step(f"{name}: train {job.stage.name}", job.images)
 
@@ -213,13 +208,14 @@ class Run:
         self, trainer: Trainer, jobs: list[StageJob]
     ) -> tuple[tuple[Sample, ...], dict[str, int], float]:
         """Generate every missing image; returns the samples, parameter counts and network calls an image."""
-        networks = [trainer.build(job.stage) if self.config.tuned else trainer.load(job) for job in jobs]
+        load = (lambda job: trainer.build(job.stage)) if self.config.tuned else trainer.load
+        networks = [parked(load(job), self.config.sample) for job in jobs]
         weights = [p for network in networks for p in network.parameters()]
         counts = {
             "parameters": sum(p.numel() for p in weights),
             "trained": sum(p.numel() for p in weights if p.requires_grad),
         }
-        self.context.networks = tuple(network.requires_grad_(False).eval() for network in networks)
+        self.context.networks = ready_to_sample(networks, self.config.sample, trainer.accelerator.device)
         with self.seeds.ambient("denoiser"):
             denoiser = self.method.denoiser(self.context.networks)
         sampler = Sampler(self.method, denoiser, self.context, self.config.sample, self.seeds)
@@ -247,7 +243,7 @@ class Run:
             method=method_record(config.method),
             dataset=dataset_record(config.dataset, bench.splits),
             backbone={"name": config.backbone, "sha256": bench.backbone.sha256},
-            embedder={"name": config.measure.embedder, **vars(bench.embedder.protocol)},
+            embedder=embedder_record(bench.chosen, bench.embedder.protocol),
             protocol=bench.embedder.protocol.hash,
             seed=config.seed,
             cost=cost,

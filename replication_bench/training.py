@@ -5,25 +5,27 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from accelerate import Accelerator
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from replication_bench.acceleration import LossMeter, ahead, depth, parts, ready_to_train, sent
 from replication_bench.backbone import Backbone
 from replication_bench.config import TrainConfig
 from replication_bench.data.example import Examples
 from replication_bench.denoiser import UNetDenoiser
 from replication_bench.encoding import Encoder
 from replication_bench.method import Batch, Context, Encoded, Method, Stage, Step
-from replication_bench.processes import ALONE, Processes, sharded
+from replication_bench.processes import ALONE, Processes, launch, sharded
 from replication_bench.processes.rows import AllRows, split_losses
 from replication_bench.seeds import Seeds
 from replication_bench.store import write_atomic
 
-Progress = Callable[[int, float], None]  # images seen in this stage, mean loss of the last step
+READERS = 8  # threads that open images ahead of time
+Progress = Callable[[int, float], None]  # images seen in this stage, mean loss when it was last read
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,18 @@ def load_network(network: nn.Module, final: Path) -> nn.Module:
     return network
 
 
+class Drawn(NamedTuple):
+    """What a step sees before it is encoded: the stage's streams, indices, examples with captions, and images.
+
+    ``images`` is float [n, 3, H, W] on the CPU, or None where latents are kept.
+    """
+
+    seeds: Seeds
+    indices: list[int]
+    batch: Batch
+    images: Tensor | None
+
+
 class Trainer:
     """Trains the stages of one method on one training set; several processes take each step together."""
 
@@ -104,10 +118,9 @@ class Trainer:
         state = TrainingState(network, self.method, self.ctx, self.accelerator, self.processes)
         done = state.restore(job.checkpoint)
         progress(done, float("nan"))
-        since = 0
-        for start, stop in steps(done, job.images, self.config.batch_size):
-            with self.processes.in_step():
-                loss = self.step(state, job.stage, start, stop)
+        since, meter = 0, LossMeter(self.accelerator.device)
+        for start, stop, found in self.processes.in_steps(self.steps(state, job, done)):
+            loss = meter.add(found)
             progress(stop, loss)
             since += stop - start
             if since >= self.config.checkpoint_images and stop < job.images:
@@ -127,34 +140,55 @@ class Trainer:
         """A trained stage, rebuilt and loaded strictly; what was trained still asks for gradients."""
         return load_network(self.build(job.stage), job.final)
 
-    def step(self, state: TrainingState, stage: Stage, start: int, stop: int) -> float:
-        """One optimiser step on the images [start, stop) of this stage's clock; returns the mean loss."""
+    def draws(self, job: StageJob, done: int) -> Iterator[tuple[tuple[int, int], Drawn]]:
+        """The intervals of the clock from ``done`` on, with what they see; drawn ahead where that is asked for."""
+        steps_ahead = depth(self.config.prefetch, self.accelerator.device)
+        readers = READERS if steps_ahead else 1
+        return ahead(
+            steps(done, job.images, self.config.batch_size),
+            lambda interval: self.draw(job.stage, *interval, readers),
+            steps_ahead,
+        )
+
+    def draw(self, stage: Stage, start: int, stop: int, readers: int = 1) -> Drawn:
+        """Examples and captions of the images [start, stop), and images where latents are not kept."""
         seeds = Seeds(self.seeds.derive("stage", stage.name))
         indices = self.method.order(len(self.data), start, stop, seeds)
-        losses = self.losses(state, stage, seeds, start, indices) if indices else no_losses
+        captions = tuple(
+            draw_caption(self.method, self.data, index, start + row, seeds, self.config.caption_dropout)
+            for row, index in enumerate(indices)
+        )
+        batch = Batch(tuple(self.data[index] for index in indices), captions)
+        return Drawn(seeds, indices, batch, self.encoder.draw(batch, seeds, start, readers))
+
+    def steps(self, state: TrainingState, job: StageJob, done: int) -> Iterator[tuple[int, int, Tensor]]:
+        """Take every step from ``done`` on: its interval of the clock and its mean loss."""
+        for (start, stop), drawn in self.draws(job, done):
+            yield start, stop, self.step(state, job.stage, start, stop, drawn)
+
+    def step(self, state: TrainingState, stage: Stage, start: int, stop: int, drawn: Drawn) -> Tensor:
+        """One optimiser step on the images [start, stop) of this stage's clock; returns the mean loss."""
+        count = len(drawn.indices)
+        losses = self.losses(state, stage, start, drawn) if count else no_losses
         state.set_rate(learning_rate(stop, self.config))
-        step = state.new_step(len(indices), stop - start, losses, seeds.torch("update", start))
+        step = state.new_step(count, stop - start, losses, drawn.seeds.torch("update", start))
         found = self.method.update(step, self.ctx)
         state.follow()
-        return float(found.mean()) if len(found) else float("nan")
+        return found.mean() if len(found) else torch.tensor(float("nan"))
 
     def losses(
-        self, state: TrainingState, stage: Stage, seeds: Seeds, start: int, indices: list[int]
+        self, state: TrainingState, stage: Stage, start: int, drawn: Drawn
     ) -> Callable[[slice], Tensor]:
-        """Draw captions, images, timesteps and noise of a step; what is returned computes the losses of its rows.
+        """Draw timesteps and noise of a step; what is returned computes the losses of its rows.
 
         Every process draws all of it, and computes its own part of the losses that are asked for.
         """
         method, device = self.method, self.accelerator.device
-        captions = tuple(
-            draw_caption(method, self.data, index, start + row, seeds, self.config.caption_dropout)
-            for row, index in enumerate(indices)
-        )
-        batch = Batch(tuple(self.data[index] for index in indices), captions)
-        encoded = self.encoder.encode(batch, indices, seeds, start)
+        seeds, indices, batch, images = drawn
+        encoded = self.encoder.encode(batch, indices, seeds, start, images)
         encoded = method.encode(encoded, batch, self.ctx, seeds.torch("encode", start))
-        t = method.timesteps(len(indices), stage, seeds.torch("timesteps", start)).to(device)
-        noise = torch.randn(encoded.latents.shape, generator=seeds.torch("noise", start)).to(device)
+        t = sent(method.timesteps(len(indices), stage, seeds.torch("timesteps", start)), device)
+        noise = sent(torch.randn(encoded.latents.shape, generator=seeds.torch("noise", start)), device)
 
         def compute(rows: slice, all_rows: AllRows) -> Tensor:
             part = Encoded(encoded.latents[rows], encoded.cond[rows])
@@ -181,6 +215,11 @@ def learning_rate(images: int, config: TrainConfig) -> float:
     return config.learning_rate * min(1.0, images / config.warmup_images if config.warmup_images else 1.0)
 
 
+def layout(config: TrainConfig) -> TrainConfig:
+    """The configuration, without channels-last where weights are cut into shards: FSDP wants them contiguous."""
+    return config.model_copy(update={"channels_last": False}) if launch.sharded() else config
+
+
 class TrainingState:
     """A network with its optimiser and, where asked for, its averaged weights; the same in all processes."""
 
@@ -194,6 +233,7 @@ class TrainingState:
     ):
         self.network, self.accelerator, self.config = network.train(), accelerator, ctx.train
         self.processes = processes
+        ready_to_train(network, layout(self.config), accelerator.device)
         self.denoiser: Any
         self.denoiser, self.optimiser = accelerator.prepare(
             UNetDenoiser(network), method.optimiser(network, ctx)
@@ -211,7 +251,16 @@ class TrainingState:
         self, rows: int, images: int, losses: Callable[[slice], Tensor], rng: torch.Generator
     ) -> Step:
         """A step of this network, for the hook ``update``."""
-        return Step(rows, images, losses, self.backward, self.clip, self.optimiser, rng)
+        return Step(
+            rows,
+            images,
+            losses,
+            self.backward,
+            self.clip,
+            self.optimiser,
+            rng,
+            parts(rows, self.config.accumulate),
+        )
 
     def backward(self, loss: Tensor) -> None:
         """Add the gradients of ``loss``. The wrappers of DDP and FSDP average over processes, which is to be a sum."""

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import islice
 from typing import Any, TypeVar
 
 from replication_bench.errors import ReplbenchError
@@ -134,6 +135,15 @@ class Processes:
             if self.all_meet():
                 raise SharedError(str(error)) from error
             raise OwnError(f"process {self.rank} of {self.count}: {error}") from error
+
+    def in_steps(self, items: Iterator[T]) -> Iterator[T]:
+        """``items``, each of which is made as in ``in_step``."""
+        while True:
+            with self.in_step():
+                found = list(islice(items, 1))
+            if not found:
+                return
+            yield found[0]
 
     def all_meet(self) -> bool:
         """Whether all processes call this within ``MEET``."""

@@ -9,8 +9,12 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from replication_bench.errors import ConfigError
+
+if TYPE_CHECKING:
+    from replication_bench.config import TrainConfig
 
 # torchrun, Intel MPI, Open MPI, MVAPICH: the ones that Accelerate knows
 RANKS = ("RANK", "PMI_RANK", "OMPI_COMM_WORLD_RANK", "MV2_COMM_WORLD_RANK")
@@ -61,6 +65,11 @@ def on_cpu() -> bool:
     return flag("ACCELERATE_USE_CPU")
 
 
+def sharded() -> bool:
+    """Whether weights and optimiser states are to be cut into shards, by FSDP."""
+    return flag("ACCELERATE_USE_FSDP")
+
+
 def check_command(command: str | None) -> None:
     """Refuse several processes for a command that would do the same work in each.
 
@@ -103,7 +112,7 @@ def check_launch(device: str, devices: int) -> None:
             hint="Lower --num_processes.",
         )
     version = os.environ.get("FSDP_VERSION", "1")
-    if flag("ACCELERATE_USE_FSDP") and version != "2":
+    if sharded() and version != "2":
         raise ConfigError("FSDP version 1 flattens weights", where="--fsdp_version", got=version, want="2")
     check_steps()
 
@@ -130,17 +139,17 @@ def check_sharding(kind: str) -> None:
     Raises:
         ConfigError: on CPUs.
     """
-    if flag("ACCELERATE_USE_FSDP") and kind.endswith("CPU"):
+    if sharded() and kind.endswith("CPU"):
         raise ConfigError(
             "Accelerate shards weights on GPUs only", where="--use_fsdp", got="CPUs", hint="Leave it out."
         )
 
 
-def check_recipe(batch_size: int, precision: str) -> None:
+def check_recipe(train: TrainConfig, precision: str) -> None:
     """Refuse a launch that contradicts the recipe.
 
     Args:
-        batch_size: images a step.
+        train: the recipe's section.
         precision: Accelerate's name of the mixed precision that the recipe chose.
 
     Raises:
@@ -156,10 +165,31 @@ def check_recipe(batch_size: int, precision: str) -> None:
             hint=f"Give --set train.precision={asked}, or launch with --mixed_precision no.",
         )
     count = launched().count
-    if count > batch_size:
+    if count > train.batch_size:
         raise ConfigError(
             "more processes than rows in a step",
             where="--num_processes",
             got=count,
-            want=f"at most train.batch_size = {batch_size}",
+            want=f"at most train.batch_size = {train.batch_size}",
         )
+    if sharded():
+        check_shards(train)
+
+
+def check_shards(train: TrainConfig) -> None:
+    """Refuse what FSDP cannot cut into shards.
+
+    Raises:
+        ConfigError: names the key.
+    """
+    for key, value, wanted in (
+        ("optimiser", train.optimiser, ("adamw",)),
+        ("channels_last", train.channels_last, ("auto", False)),
+    ):
+        if value not in wanted:
+            raise ConfigError(
+                "FSDP cannot cut this into shards",
+                where=f"train.{key}",
+                got=value,
+                want=f"{wanted[0]}, or no --use_fsdp",
+            )

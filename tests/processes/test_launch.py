@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from replication_bench import machine
+from replication_bench.config import TrainConfig
 from replication_bench.errors import ConfigError, StoreError
 from replication_bench.processes import ALONE, Processes, launch, speaks
 from replication_bench.processes.agreement import check_seen
@@ -56,7 +58,7 @@ def test_an_ordinary_launch_is_followed(monkeypatch: pytest.MonkeyPatch) -> None
         monkeypatch.setenv(name, value)
     launch.check_launch("cuda", 2)
     launch.check_launch("cpu", 0)
-    launch.check_recipe(2, "no")
+    launch.check_recipe(TrainConfig(batch_size=2), "no")
 
 
 def test_shards_on_cpus_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -65,6 +67,18 @@ def test_shards_on_cpus_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ConfigError, match="shards weights on GPUs only"):
         launch.check_sharding("DistributedType.MULTI_CPU")
     launch.check_sharding("DistributedType.MULTI_GPU")
+
+
+@pytest.mark.parametrize("train", [{"optimiser": "adamw-8bit"}, {"channels_last": True}])
+def test_what_cannot_be_cut_into_shards_is_refused(
+    train: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = TrainConfig(**train)
+    launch.check_recipe(config, "no")
+    monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
+    with pytest.raises(ConfigError, match=f"in train.{next(iter(train))}"):
+        launch.check_recipe(config, "no")
+    launch.check_recipe(TrainConfig(), "no")
 
 
 def test_the_launcher_may_ask_for_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
