@@ -42,9 +42,15 @@ def empty_prompt(ctx: Context, n: int) -> Tensor:
     return state.expand(n, -1, -1)
 
 
-def kept_mean(losses: Tensor, kept: Tensor) -> Tensor:
-    """Losses float [n] whose plain mean is the mean over the ``kept`` rows (bool [n]); all 0 where none is kept."""
-    return losses * kept * (len(kept) / kept.sum().clamp(min=1))
+def kept_mean(losses: Tensor, kept: Tensor, everywhere: Tensor) -> Tensor:
+    """Losses whose plain mean is the mean over the kept rows; all 0 where none is kept.
+
+    Args:
+        losses: float [n].
+        kept: bool [n].
+        everywhere: ``kept`` of all rows that the mean is taken over; more than n where processes share a step.
+    """
+    return losses * kept * (len(everywhere) / everywhere.sum().clamp(min=1))
 
 
 @dataclass(frozen=True)
@@ -74,7 +80,7 @@ class LossCut(Method):
         with torch.no_grad():
             unconditional = denoiser(seen.x_t, t, empty_prompt(ctx, len(t)))
         kept = magnitude(seen.prediction.detach(), unconditional, t, ctx.backbone.scheduler) < self.threshold
-        return kept_mean(losses, kept)
+        return kept_mean(losses, kept, ctx.all_rows(kept))
 
     def facts(self, facts: tuple[Measurement, ...], data: Examples, ctx: Context) -> tuple[Measurement, ...]:
         """``losscut_above``: the share of training images whose magnitude reaches the threshold at the end."""

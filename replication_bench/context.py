@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from torch import Tensor, nn
 
 from replication_bench.config import SampleConfig, TrainConfig
+from replication_bench.processes.rows import unchanged
 from replication_bench.seeds import Seeds
 
 if TYPE_CHECKING:
@@ -58,6 +59,8 @@ class Context:
         vectors: unit vectors float32 [n, d] of examples under ``embedder``, from the cache where they are there.
         networks: the trained networks in the order of the stages; empty while training.
         batch: the samples at hand; None while training.
+        all_rows: for the hook ``loss``, turns values [m, ...] of the rows at hand into those of all rows that are
+            computed together, in order and without gradient; they are more where several processes train.
         memo: what hooks remember through a run, see ``remember``.
     """
 
@@ -72,6 +75,7 @@ class Context:
     vectors: Callable[[Examples], Vectors] | None = None
     networks: tuple[nn.Module, ...] = ()
     batch: SampleBatch | None = None
+    all_rows: Callable[[Tensor], Tensor] = unchanged
     memo: dict[Any, Any] = field(default_factory=dict)
 
     def remember(self, key: Any, make: Callable[[], T]) -> T:

@@ -6,6 +6,8 @@ import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from replication_bench.processes.launch import on_cpu
+
 RECORDED = (
     "torch",
     "diffusers",
@@ -19,9 +21,11 @@ RECORDED = (
 
 
 def choose_device() -> str:
-    """``cuda`` where there is one, else ``cpu``."""
+    """``cuda`` where there is one, else ``cpu``; also where the launcher asks for the CPU."""
     import torch
 
+    if on_cpu():
+        return "cpu"
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 

@@ -83,8 +83,10 @@ class Step:
     Attributes:
         rows: examples drawn; 0 where a random draw was empty.
         images: what the step counts on the clock; ``rows`` on average where ``order`` draws a random number.
-        losses: computes the losses of the rows of a slice as a batch of their own, float [m].
-        backward: adds the gradients of a number; use it in place of ``Tensor.backward``.
+        losses: computes the losses of the rows of a slice as a batch of their own, float [m]; the same in all
+            processes that train together, each of which computes some of them.
+        backward: adds the gradients of a number; use it in place of ``Tensor.backward``. Afterwards the gradients
+            are those of all rows, in every process.
         clip: clips the gradients to the norm that the configuration sets.
         optimiser: what the hook ``optimiser`` returned, perhaps inside Accelerate's wrapper.
         rng: random stream of this step, for draws of ``update``; on the CPU.
@@ -179,7 +181,10 @@ class Method:
         return torch.randint(stage.start, stage.stop, (n,), generator=rng)
 
     def loss(self, denoiser: Denoiser, encoded: Encoded, t: Tensor, noise: Tensor, ctx: Context) -> Tensor:
-        """Loss of each row, float [n]: mean squared error to the target of the scheduler's prediction type."""
+        """Loss of each row, float [n]: mean squared error to the target of the scheduler's prediction type.
+
+        Several processes share the rows of a step; what depends on other rows too asks ``ctx.all_rows``.
+        """
         scheduler = ctx.backbone.scheduler
         x_t = scheduler.add_noise(encoded.latents, noise, t)
         if scheduler.config.prediction_type == "v_prediction":

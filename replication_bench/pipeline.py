@@ -5,43 +5,34 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
-import pandas as pd
 from accelerate import Accelerator
-from PIL import Image
 
 from replication_bench import machine, resolve
-from replication_bench.anchors import write_anchors
 from replication_bench.config import RunConfig, SampleConfig
 from replication_bench.data.example import Examples
-from replication_bench.embedders.cache import embed
 from replication_bench.encoding import Encoder
-from replication_bench.evidence import Pixels, build_evidence, find_sources
-from replication_bench.looks import Images
+from replication_bench.matching import embed_all, measure_run
 from replication_bench.method import Context, Method
-from replication_bench.metrics import Evidence, all_metrics
 from replication_bench.networks import parked, ready_to_sample
+from replication_bench.processes.agreement import check_seen
 from replication_bench.provenance import dataset_record, embedder_record, method_record
-from replication_bench.results import Cost, Result, read_result
+from replication_bench.results import Cost, Measurement, Result, read_result
 from replication_bench.sampling import Sample, Sampler, plan
-from replication_bench.search import Neighbours, nearest
 from replication_bench.seeds import Seeds
-from replication_bench.statistics import measure
-from replication_bench.store import locked, slug, write_atomic, write_json
+from replication_bench.store import locked, slug, write_json
 from replication_bench.trained.cost import ON_TRUST, cost_of
 from replication_bench.trained.facts import trained_part, training_facts
 from replication_bench.trained.record import Training, write_training
 from replication_bench.trained.sharing import share
 from replication_bench.training import StageJob, Trainer, share_budget
 from replication_bench.workbench import Workbench
-
-MATCHES_KEPT = 5
 
 
 class Watcher(Protocol):
@@ -74,6 +65,7 @@ class Run:
         self.folder = self.out / self.id
         self.seeds = Seeds(self.config.seed)
         self.method: Method = resolve.rebuild_method(self.config.method)
+        self.processes = self.bench.processes
 
     @property
     def result_path(self) -> Path:
@@ -85,35 +77,37 @@ class Run:
         return read_result(self.result_path) if self.result_path.exists() else None
 
     def execute(self, passed: dict[str, Any]) -> Result:
-        """Do whatever is missing and return the result; to resume, call it again."""
-        with locked(self.folder):
-            found = self.finished()
+        """Do whatever is missing and return the result; to resume, call it again.
+
+        Where there are several processes all of them call this: they train, sample and embed together, then wait for
+        the main one, which searches and measures.
+        """
+        with ExitStack() as held:
+            self.processes.first(lambda: held.enter_context(locked(self.folder)))
+            found = self.processes.first(self.finished)
             if found is not None:
                 return found
-            write_json(self.folder / "config.json", self.config.recorded())
+            self.write_config()
             jobs = self.jobs()
             trainer, training = self.train(jobs)
             with self.timed("sample"):
                 samples, network, calls = self.sample(trainer, jobs)
             with self.timed("measure"):
-                evidence, matches = self.evidence(samples)
-                self.write_matches(samples, matches)
-                write_anchors(self.folder, self.bench.splits, evidence)
-                measurements = measure(
-                    all_metrics(),
-                    evidence,
-                    seeds=self.seeds,
-                    resamples=self.config.measure.bootstrap,
-                    confidence=self.config.measure.confidence,
-                    embedder=self.config.measure.embedder,
-                    protocol=self.bench.embedder.protocol.hash,
-                    step=self.watch.step,
-                )
-            facts = self.method.facts((), self.prepare(), self.context)
-            cost = cost_of(self, jobs, training, network, calls)
-            result = self.result(passed, cost, (*measurements, *facts))
-            write_json(self.result_path, result.model_dump(mode="json"))
-            return result
+                vectors = embed_all(self, samples)
+                measurements = self.processes.first(lambda: measure_run(self, samples, vectors))
+            return self.processes.first(
+                lambda: self.write_result(passed, cost_of(self, jobs, training, network, calls), measurements)
+            )
+
+    def write_config(self) -> None:
+        """``config.json``, which shows at once whether all processes see the folder.
+
+        Raises:
+            StoreError: one does not.
+        """
+        path = self.folder / "config.json"
+        self.processes.first(lambda: write_json(path, self.config.recorded()))
+        check_seen(path)
 
     @contextmanager
     def timed(self, name: str) -> Iterator[None]:
@@ -122,9 +116,14 @@ class Run:
         try:
             yield
         finally:
-            seconds = self.seconds()
-            seconds[name] = round(seconds.get(name, 0.0) + time.monotonic() - start, 3)
-            write_json(self.folder / "seconds.json", seconds)
+            if self.processes.is_main:
+                self.add_seconds(name, time.monotonic() - start)
+
+    def add_seconds(self, name: str, spent: float) -> None:
+        """Write seconds that a step took to those before."""
+        seconds = self.seconds()
+        seconds[name] = round(seconds.get(name, 0.0) + spent, 3)
+        write_json(self.folder / "seconds.json", seconds)
 
     def seconds(self) -> dict[str, float]:
         """Seconds by step so far."""
@@ -172,7 +171,7 @@ class Run:
         train = self.config.train
         encoder = Encoder(method, data, self.bench.backbone, train.flip, train.cache, self.watch.step)
         context = replace(self.context, method=method, sample=SampleConfig())
-        return Trainer(method, data, encoder, context, self.seeds, accelerator)
+        return Trainer(method, data, encoder, context, self.seeds, accelerator, self.processes)
 
     def train(self, jobs: list[StageJob]) -> tuple[Trainer, Training | None]:
         """Train every stage that has no final weights, here or in a run of equal training.
@@ -184,10 +183,11 @@ class Run:
         if self.config.tuned:
             return trainer, None
         facts = training_facts(self, trainer.data)
-        found = share(self.out, self.folder, jobs, facts)
+        found = self.processes.first(lambda: share(self.out, self.folder, jobs, facts))
         with self.timed("train"):
-            if not all(job.final.exists() for job in jobs):
-                trainer.encoder.warm()
+            if not self.processes.first(lambda: all(job.final.exists() for job in jobs)):
+                with self.processes.main_first() if self.config.train.cache == "disk" else nullcontext():
+                    trainer.encoder.warm()
             for job in jobs:
                 advance = self.watch.step(f"{name}: train {job.stage.name}", job.images)
 
@@ -196,10 +196,13 @@ class Run:
                     self.watch.loss(loss)
 
                 trainer.train_stage(job, progress)
-        if found is None:
-            found = Training(run=self.id, seconds=self.seconds()["train"], facts=facts)
-            write_training(self.folder, found)
-        return trainer, found
+        return trainer, found or self.processes.first(lambda: self.record_training(facts))
+
+    def record_training(self, facts: dict[str, Any]) -> Training:
+        """Leave beside the weights what they depend on, so that other runs find them."""
+        training = Training(run=self.id, seconds=self.seconds()["train"], facts=facts)
+        write_training(self.folder, training)
+        return training
 
     def sample(
         self, trainer: Trainer, jobs: list[StageJob]
@@ -218,58 +221,16 @@ class Run:
         sampler = Sampler(self.method, denoiser, self.context, self.config.sample, self.seeds)
         samples = plan(self.bench.splits.train, self.config.sample.samples)
         advance = self.watch.step(f"{self.config.method.name}: sample", len(samples))
-        return samples, counts, sampler.run(samples, self.folder / "samples", advance)
+        return samples, counts, sampler.run(samples, self.folder / "samples", advance, self.processes)
 
-    def open_sample(self, sample: Sample) -> Image.Image:
-        """A generated image as it was written."""
-        with Image.open(self.folder / "samples" / f"{sample.id}.png") as image:
-            return image.convert("RGB")
-
-    def evidence(self, samples: tuple[Sample, ...]) -> tuple[Evidence, Neighbours]:
-        """Embed, search in all three directions, and keep what metrics may look at."""
-        train, heldout, name = self.bench.splits.train, self.bench.splits.heldout, self.config.method.name
-        step = self.watch.step
-        train_rows = self.bench.vectors(train, step("embed train", len(train)))
-        heldout_rows = self.bench.vectors(heldout, step("embed heldout", len(heldout)))
-        ceiling_rows = self.bench.ceiling_vectors(step("embed VAE round trip", len(train)))
-        advance = step(f"{name}: embed generated", len(samples))
-        rows = embed(self.bench.embedder, lambda i: self.open_sample(samples[i]), len(samples), advance)
-        matches = nearest(rows, train_rows, min(MATCHES_KEPT, len(train)))
-        prompts = [sample.caption for sample in samples]
-        return build_evidence(
-            rows,
-            train_rows,
-            heldout_rows,
-            matches=matches,
-            ceiling=ceiling_rows,
-            prompts=prompts,
-            sources=find_sources(prompts, [example.captions for example in train]),
-            repeats=[example.repeats for example in train],
-            pixels=Pixels(self.sampled(samples), self.bench.images(train), self.bench.images(heldout)),
-            step=step,
-        ), matches
-
-    def sampled(self, samples: tuple[Sample, ...]) -> Images:
-        """The generated images."""
-        return Images(lambda i: self.open_sample(samples[i]), len(samples))
-
-    def write_matches(self, samples: tuple[Sample, ...], matches: Neighbours) -> None:
-        """``matches.parquet`` and ``.csv``: the nearest training images of every generated one."""
-        train = self.bench.splits.train
-        table = pd.DataFrame(
-            {
-                "generated": sample.id,
-                "rank": rank + 1,
-                "train": train[int(index)].id,
-                "similarity": float(similarity),
-                "prompt": sample.caption,
-                "train_caption": train[int(index)].captions[0],
-            }
-            for sample, ids, values in zip(samples, matches.ids, matches.similarity, strict=True)
-            for rank, (index, similarity) in enumerate(zip(ids, values, strict=True))
-        )
-        write_atomic(self.folder / "matches.parquet", lambda path: table.to_parquet(path, index=False))
-        write_atomic(self.folder / "matches.csv", lambda path: table.to_csv(path, index=False))
+    def write_result(
+        self, passed: dict[str, Any], cost: Cost, measurements: tuple[Measurement, ...]
+    ) -> Result:
+        """``result.json``, the last file of a run."""
+        facts = self.method.facts((), self.prepare(), self.context)
+        result = self.result(passed, cost, (*measurements, *facts))
+        write_json(self.result_path, result.model_dump(mode="json"))
+        return result
 
     def result(self, passed: dict[str, Any], cost: Cost, measurements: Any) -> Result:
         """Everything above as one record."""
@@ -291,5 +252,6 @@ class Run:
             packages=machine.package_versions(),
             commit=machine.commit(),
             device=f"{bench.device}, mixed precision {self.precision}",
+            processes=self.processes.count,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
         )

@@ -179,6 +179,8 @@ class Result(Section):
 
     Attributes:
         embedder: name and protocol of the first embedder; measurements carry their own.
+        processes: that worked together when the run was finished, each on a device of its own if it is a GPU; ids and
+            fingerprints do not depend on it.
         notes: what must stand beside every number, such as a forced comparison.
     """
 
@@ -202,6 +204,7 @@ class Result(Section):
     packages: dict[str, str] = Field(default_factory=dict)
     commit: str | None = None
     device: str = "cpu"
+    processes: int = 1
     created: str = ""
 
     def measurement(self, name: str) -> Measurement | None:

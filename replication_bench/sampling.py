@@ -16,6 +16,7 @@ from replication_bench.config import SampleConfig
 from replication_bench.data.example import Examples
 from replication_bench.denoiser import Denoiser
 from replication_bench.method import Conditioning, Context, Method, SampleBatch
+from replication_bench.processes import ALONE, Processes
 from replication_bench.seeds import Seeds
 from replication_bench.store import write_atomic, write_json
 
@@ -67,20 +68,32 @@ class Sampler:
         self.method, self.ctx, self.config, self.seeds = method, ctx, config, seeds
         self.counter = CountingDenoiser(denoiser)
 
-    def run(self, samples: Sequence[Sample], folder: Path, progress: Callable[[int], None]) -> float:
+    def run(
+        self,
+        samples: Sequence[Sample],
+        folder: Path,
+        progress: Callable[[int], None],
+        processes: Processes = ALONE,
+    ) -> float:
         """Write every sample as ``<id>.png``; returns network calls an image, counted.
 
         A batch is done when its manifest stands; batches are fixed by the configuration, so that a resumed run
-        computes exactly what an unbroken one does.
+        computes exactly what an unbroken one does. Whole batches are shared out among ``processes``.
         """
-        rows = 0
-        for start in range(0, len(samples), self.config.batch_size):
-            batch = samples[start : start + self.config.batch_size]
-            manifest = folder / f"batch-{start // self.config.batch_size:04d}.json"
-            if not is_complete(manifest, folder):
-                self.write(batch, folder, manifest)
-            rows += json.loads(manifest.read_text(encoding="utf-8"))["network_rows"]
-            progress(start + len(batch))
+        size = self.config.batch_size
+        batches = {
+            folder / f"batch-{start // size:04d}.json": samples[start : start + size]
+            for start in range(0, len(samples), size)
+        }
+        missing = processes.first(lambda: [path for path in batches if not is_complete(path, folder)])
+        done = len(samples) - sum(len(batches[path]) for path in missing)
+        progress(done)
+        processes.share(
+            missing,
+            lambda path: self.write(batches[path], folder, path),
+            lambda count: progress(done + sum(len(batches[path]) for path in missing[:count])),
+        )
+        rows = processes.first(lambda: sum(map(network_rows, batches)))
         return rows / len(samples)
 
     def write(self, batch: Sequence[Sample], folder: Path, manifest: Path) -> None:
@@ -128,6 +141,12 @@ class Sampler:
         """What hooks may know of a batch."""
         timesteps = scheduler.timesteps.long().to(noise.device)
         return SampleBatch(prompts, noise, timesteps, self.config.guidance_scale, states.uncond)
+
+
+def network_rows(manifest: Path) -> int:
+    """Rows that went through the network for a batch."""
+    rows: int = json.loads(manifest.read_text(encoding="utf-8"))["network_rows"]
+    return rows
 
 
 def is_complete(manifest: Path, folder: Path) -> bool:

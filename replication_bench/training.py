@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,6 +19,8 @@ from replication_bench.data.example import Examples
 from replication_bench.denoiser import UNetDenoiser
 from replication_bench.encoding import Encoder
 from replication_bench.method import Batch, Context, Encoded, Method, Stage, Step
+from replication_bench.processes import ALONE, Processes, launch, sharded
+from replication_bench.processes.rows import AllRows, split_losses
 from replication_bench.seeds import Seeds
 from replication_bench.store import write_atomic
 
@@ -91,7 +93,7 @@ class Drawn(NamedTuple):
 
 
 class Trainer:
-    """Trains the stages of one method on one training set."""
+    """Trains the stages of one method on one training set; several processes take each step together."""
 
     def __init__(
         self,
@@ -101,29 +103,33 @@ class Trainer:
         ctx: Context,
         seeds: Seeds,
         accelerator: Accelerator,
+        processes: Processes = ALONE,
     ):
         self.method, self.data, self.encoder, self.ctx = method, data, encoder, ctx
         self.seeds, self.accelerator, self.config = seeds, accelerator, ctx.train
+        self.processes = processes
 
     def train_stage(self, job: StageJob, progress: Progress) -> None:
         """Train until ``job.final`` exists; continues from a checkpoint where there is one."""
-        if job.final.exists():
+        if self.processes.first(job.final.exists):
             progress(job.images, float("nan"))
             return
         network = self.build(job.stage)
-        state = TrainingState(network, self.method, self.ctx, self.accelerator)
+        state = TrainingState(network, self.method, self.ctx, self.accelerator, self.processes)
         done = state.restore(job.checkpoint)
         progress(done, float("nan"))
         since, meter = 0, LossMeter(self.accelerator.device)
-        for (start, stop), drawn in self.draws(job, done):
-            loss = meter.add(self.step(state, job.stage, start, stop, drawn))
+        for start, stop, found in self.processes.in_steps(self.steps(state, job, done)):
+            loss = meter.add(found)
             progress(stop, loss)
             since += stop - start
             if since >= self.config.checkpoint_images and stop < job.images:
                 state.save(job.checkpoint, stop)
                 since = 0
-        write_atomic(job.final, lambda path: save_file(state.weights(), path))
-        job.checkpoint.unlink(missing_ok=True)
+        weights = state.weights()
+        self.processes.first(lambda: write_atomic(job.final, lambda path: save_file(weights, path)))
+        self.processes.first(lambda: job.checkpoint.unlink(missing_ok=True))
+        self.accelerator.free_memory()
 
     def build(self, stage: Stage) -> nn.Module:
         """The stage's network with initial weights that depend on the seed alone."""
@@ -155,6 +161,11 @@ class Trainer:
         batch = Batch(tuple(self.data[index] for index in indices), captions)
         return Drawn(seeds, indices, batch, self.encoder.draw(batch, seeds, start, readers))
 
+    def steps(self, state: TrainingState, job: StageJob, done: int) -> Iterator[tuple[int, int, Tensor]]:
+        """Take every step from ``done`` on: its interval of the clock and its mean loss."""
+        for (start, stop), drawn in self.draws(job, done):
+            yield start, stop, self.step(state, job.stage, start, stop, drawn)
+
     def step(self, state: TrainingState, stage: Stage, start: int, stop: int, drawn: Drawn) -> Tensor:
         """One optimiser step on the images [start, stop) of this stage's clock; returns the mean loss."""
         count = len(drawn.indices)
@@ -168,7 +179,10 @@ class Trainer:
     def losses(
         self, state: TrainingState, stage: Stage, start: int, drawn: Drawn
     ) -> Callable[[slice], Tensor]:
-        """Draw timesteps and noise of a step; what is returned computes the losses of its rows."""
+        """Draw timesteps and noise of a step; what is returned computes the losses of its rows.
+
+        Every process draws all of it, and computes its own part of the losses that are asked for.
+        """
         method, device = self.method, self.accelerator.device
         seeds, indices, batch, images = drawn
         encoded = self.encoder.encode(batch, indices, seeds, start, images)
@@ -176,12 +190,13 @@ class Trainer:
         t = sent(method.timesteps(len(indices), stage, seeds.torch("timesteps", start)), device)
         noise = sent(torch.randn(encoded.latents.shape, generator=seeds.torch("noise", start)), device)
 
-        def losses(rows: slice) -> Tensor:
+        def compute(rows: slice, all_rows: AllRows) -> Tensor:
             part = Encoded(encoded.latents[rows], encoded.cond[rows])
+            ctx = replace(self.ctx, all_rows=all_rows)
             with self.accelerator.autocast():
-                return method.loss(state.denoiser, part, t[rows], noise[rows], self.ctx)
+                return method.loss(state.denoiser, part, t[rows], noise[rows], ctx)
 
-        return losses
+        return lambda rows: split_losses(self.processes, range(len(indices))[rows], compute)
 
 
 def no_losses(rows: slice) -> Tensor:
@@ -200,12 +215,25 @@ def learning_rate(images: int, config: TrainConfig) -> float:
     return config.learning_rate * min(1.0, images / config.warmup_images if config.warmup_images else 1.0)
 
 
-class TrainingState:
-    """A network with its optimiser and, where asked for, its averaged weights."""
+def layout(config: TrainConfig) -> TrainConfig:
+    """The configuration, without channels-last where weights are cut into shards: FSDP wants them contiguous."""
+    return config.model_copy(update={"channels_last": False}) if launch.sharded() else config
 
-    def __init__(self, network: nn.Module, method: Method, ctx: Context, accelerator: Accelerator):
+
+class TrainingState:
+    """A network with its optimiser and, where asked for, its averaged weights; the same in all processes."""
+
+    def __init__(
+        self,
+        network: nn.Module,
+        method: Method,
+        ctx: Context,
+        accelerator: Accelerator,
+        processes: Processes = ALONE,
+    ):
         self.network, self.accelerator, self.config = network.train(), accelerator, ctx.train
-        ready_to_train(network, self.config, accelerator.device)
+        self.processes = processes
+        ready_to_train(network, layout(self.config), accelerator.device)
         self.denoiser: Any
         self.denoiser, self.optimiser = accelerator.prepare(
             UNetDenoiser(network), method.optimiser(network, ctx)
@@ -227,12 +255,16 @@ class TrainingState:
             rows,
             images,
             losses,
-            self.accelerator.backward,
+            self.backward,
             self.clip,
             self.optimiser,
             rng,
             parts(rows, self.config.accumulate),
         )
+
+    def backward(self, loss: Tensor) -> None:
+        """Add the gradients of ``loss``. The wrappers of DDP and FSDP average over processes, which is to be a sum."""
+        self.accelerator.backward(loss * self.processes.count)
 
     def clip(self) -> None:
         """Clip the gradients to the configured norm."""
@@ -245,25 +277,23 @@ class TrainingState:
 
     def weights(self) -> dict[str, Tensor]:
         """The weights that sampling uses: the averaged ones where there are any."""
-        source = self.average or self.network.state_dict()
+        source = sharded.whole(self.average or self.network.state_dict())
         return {name: value.detach().cpu().contiguous() for name, value in source.items()}
 
     def save(self, path: Path, images: int) -> None:
-        """Write everything that the next step depends on."""
-        state = {
-            "images": images,
-            "network": self.network.state_dict(),
-            "average": self.average,
-            "optimiser": self.optimiser.state_dict(),
-        }
-        write_atomic(path, lambda temporary: torch.save(state, temporary))
+        """Write everything that the next step depends on, whole: other numbers of processes can go on from it."""
+        parts = (self.network.state_dict(), self.average, self.optimiser.state_dict())
+        network, average, optimiser = map(sharded.whole, parts)
+        state = {"images": images, "network": network, "average": average, "optimiser": optimiser}
+        self.processes.first(lambda: write_atomic(path, lambda temporary: torch.save(state, temporary)))
 
     def restore(self, path: Path) -> int:
         """Continue from a checkpoint; returns the images seen so far, 0 without one."""
-        if not path.exists():
+        if not self.processes.first(path.exists):
             return 0
-        state = torch.load(path, map_location=self.accelerator.device, weights_only=True)
-        self.network.load_state_dict(state["network"], strict=True)
-        self.average = state["average"]
-        self.optimiser.load_state_dict(state["optimiser"])
+        state = torch.load(path, map_location=self.accelerator.device.type, weights_only=True)
+        shapes = self.network.state_dict()
+        self.network.load_state_dict(sharded.like_weights(state["network"], shapes), strict=True)
+        self.average = sharded.like_weights(state["average"], shapes)
+        self.optimiser.load_state_dict(sharded.like_parameters(state["optimiser"], self.optimiser))
         return int(state["images"])

@@ -18,24 +18,31 @@ from replication_bench.embedders.protocol import Embedder, Vectors
 from replication_bench.errors import DataError
 from replication_bench.looks import Images
 from replication_bench.optimisers import check_optimiser
+from replication_bench.processes import ALONE, Processes
 from replication_bench.store import cache_folder
 
 
 class Workbench:
     """Dataset, backbone and embedder of one command.
 
+    Args:
+        config: of any run of the command.
+        device: None is the one that ``machine.choose_device`` chooses.
+        processes: that run the command together.
+
     Raises:
         ReplbenchError: anything of these is unknown, missing or unusable.
     """
 
-    def __init__(self, config: RunConfig, device: str | None = None):
+    def __init__(self, config: RunConfig, device: str | None = None, processes: Processes = ALONE):
         check_optimiser(config.train)
-        self.device = device or machine.choose_device()
+        self.device, self.processes = device or machine.choose_device(), processes
         name, options = parse(config.measure.embedder)
         self.chosen = NamedOptions(name=name, options=options | config.measure.embedder_options)
         self.embedder: Embedder = plugins.construct("embedders", name, self.chosen.options)
         dataset = plugins.construct("datasets", config.dataset.name, config.dataset.options)
-        self.splits: Splits = duplicated(dataset.load(self.embedder), config.duplication)
+        with processes.main_first():
+            self.splits: Splits = duplicated(dataset.load(self.embedder), config.duplication)
         if len(self.splits.train) < 2:
             raise DataError(
                 "the training set is too small", got=f"{len(self.splits.train)} images", want="at least 2"
@@ -59,15 +66,17 @@ class Workbench:
         """Access to a split as the model saw it."""
         return Images(lambda i: self.view(examples[i]), len(examples), self.contents(examples))
 
-    def vectors(self, examples: Examples, progress: Callable[[int], None]) -> Vectors:
-        """Vectors of a split, from the cache where they are there."""
+    def vectors(
+        self, examples: Examples, progress: Callable[[int], None], processes: Processes = ALONE
+    ) -> Vectors:
+        """Vectors of a split, from the cache where they are there; see ``embed_cached``."""
         contents = self.contents(examples)
         return embed_cached(
-            self.embedder, lambda i: self.view(examples[i]), contents, cache_folder(), progress
+            self.embedder, lambda i: self.view(examples[i]), contents, cache_folder(), progress, processes
         )
 
     def ceiling_vectors(self, progress: Callable[[int], None]) -> Vectors:
-        """Vectors of the training images after the backbone's own VAE round trip."""
+        """Vectors of the training images after the backbone's own VAE round trip; all processes share the work."""
         train = self.splits.train
         contents = [f"{e.sha256}@{self.backbone.pixels}@{self.backbone.sha256}" for e in train]
         return embed_cached(
@@ -76,6 +85,7 @@ class Workbench:
             contents,
             cache_folder(),
             progress,
+            self.processes,
         )
 
     @cached_property

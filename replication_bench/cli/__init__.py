@@ -32,6 +32,7 @@ from replication_bench.cli import authors  # noqa: F401
 # isort: split
 from replication_bench.cli.app import app
 from replication_bench.errors import PluginError, ReplbenchError
+from replication_bench.processes import speaks
 
 # typer carries its own copy of click: its exceptions are found through the one that it exports
 CommandError: Any = typer.BadParameter.__mro__[2]
@@ -59,9 +60,10 @@ def refusing(error: PluginError) -> typer.Typer:
     return broken
 
 
-def fail(line: str, status: int = 2) -> None:
-    """One line on stderr, then the exit status."""
-    sys.stderr.write(f"replbench: {line}\n")
+def fail(error: BaseException, line: str, status: int = 2) -> None:
+    """One line on stderr, whatever the number of processes, then the exit status."""
+    if speaks(error):
+        sys.stderr.write(f"replbench: {line}\n")
     sys.exit(status)
 
 
@@ -77,8 +79,8 @@ def main(arguments: list[str] | None = None) -> Any:
             prog_name="replbench",
         )
     except CommandError as error:
-        fail(" ".join(error.format_message().split()))
+        fail(error, " ".join(error.format_message().split()))
     except ReplbenchError as error:
-        fail(str(error))
-    except (KeyboardInterrupt, typer.Abort):
-        fail("interrupted; run the same command to go on where it stopped", 130)
+        fail(error, str(error))
+    except (KeyboardInterrupt, typer.Abort) as error:
+        fail(error, "interrupted; run the same command to go on where it stopped", 130)

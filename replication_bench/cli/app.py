@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from replication_bench._version import __version__
+from replication_bench.processes.launch import check_command
 
 app = typer.Typer(
     name="replbench",
@@ -32,8 +33,10 @@ def show_version(value: bool) -> None:
 
 @app.callback()
 def root(
+    context: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", callback=show_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
     """Shared options."""
+    check_command(context.invoked_subcommand)

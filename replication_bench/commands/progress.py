@@ -30,8 +30,8 @@ class Bars:
             self.progress.update(self.task, note=f"loss {value:.3f}")
 
 
-def new_progress(console: Console) -> Progress:
-    """Bars with counts, a note such as the loss, and elapsed time."""
+def new_progress(console: Console, shown: bool = True) -> Progress:
+    """Bars with counts, a note such as the loss, and elapsed time; nothing where not ``shown``."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -39,4 +39,4 @@ def new_progress(console: Console) -> Progress:
         TextColumn("{task.fields[note]}"),
         TimeElapsedColumn(),
     )
-    return Progress(*columns, console=console)
+    return Progress(*columns, console=console, disable=not shown)

@@ -6,15 +6,19 @@ import json
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
-from replication_bench import plugins
+from replication_bench import machine, plugins
 from replication_bench.commands.progress import Bars, new_progress
 from replication_bench.config import RunConfig
 from replication_bench.pipeline import Run
+from replication_bench.processes import ALONE, Processes, joined
+from replication_bench.processes.agreement import check_same
+from replication_bench.processes.launch import check_recipe
 from replication_bench.progress import NAME, Recorder
 from replication_bench.resolve import Request, resolve_runs
 from replication_bench.results import Result
@@ -28,7 +32,7 @@ Resolve = Callable[[Request], tuple[list[RunConfig], str]]
 
 
 def execute(
-    request: Request, out: Path, console: Console, track: str = "none"
+    request: Request, out: Path, console: Console, track: str = "none", processes: Processes = ALONE
 ) -> tuple[list[tuple[Run, Result]], str]:
     """Run every configuration that has no result yet.
 
@@ -39,28 +43,33 @@ def execute(
     origin = None if request.origin is None else open_origin(Path(request.origin))
     configs, reference = resolve_all(request, resolve_runs if origin is None else origin.resolve)
     check_writable(out)
-    bench = Workbench(configs[0])
+    bench = Workbench(configs[0], processes=processes)
     if origin is not None:
         origin.check(bench)
-    progress = new_progress(console)
+    progress = new_progress(console, processes.is_main)
     runs = [Run(config, bench, out, Bars(progress)) for config in configs]
     for run in runs:
         make_ready(run)
-        if origin is not None and run.finished() is None:
-            origin.lend(run)
+        if origin is not None and processes.first(run.finished) is None:
+            processes.first(partial(origin.lend, run))
     done = []
     with progress:
         for run in runs:
             done.append((run, watched(run, asdict(request), track)))
-            draw_pairs(run, done[-1][1])
+            if processes.is_main:
+                draw_pairs(run, done[-1][1])
     return done, reference
 
 
 def make_ready(run: Run) -> None:
     """Everything that can be refused is refused here, before the first run of a command trains."""
+    processes = run.bench.processes
+    check_recipe(run.config.train, run.precision)
+    check_same(processes, run.id)
     run.jobs()
-    if run.finished() is None:
-        run.prepare()
+    if processes.first(run.finished) is None:
+        with processes.main_first():
+            run.prepare()
         run.method.check(run.context)
 
 
@@ -77,7 +86,7 @@ def resolve_all(request: Request, resolve: Resolve = resolve_runs) -> tuple[list
 
 def watched(run: Run, passed: dict[str, Any], track: str) -> Result:
     """Execute one run; what it tells goes into its folder, and to a tracker where one is asked for."""
-    if run.finished() is not None:
+    if run.finished() is not None or not run.bench.processes.is_main:
         return run.execute(passed)
     run.folder.mkdir(parents=True, exist_ok=True)
     run.watch = Recorder(run.folder / NAME, run.watch)
@@ -100,10 +109,16 @@ def draw_pairs(run: Run, result: Result) -> None:
 
 def run(request: Request, out: Path, as_json: bool, track: str = "none") -> None:
     """Run, then print one table, or one array of results."""
-    stderr = Console(stderr=True)
-    done, reference = execute(request, out, stderr, track)
+    with joined(machine.choose_device()) as processes, processes.together():
+        done, reference = execute(request, out, Console(stderr=True), track, processes)
+    if processes.is_main:
+        show(done, reference, as_json)
+
+
+def show(done: list[tuple[Run, Result]], reference: str, as_json: bool) -> None:
+    """Print one table and the runs' folders, or one array of results."""
+    results = [result for _, result in done]
     if as_json:
-        results = [result for _, result in done]
         sys.stdout.write(json.dumps([result.model_dump(mode="json") for result in results], indent=1) + "\n")
         return
     console = Console()

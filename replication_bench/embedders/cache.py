@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from replication_bench.embedders.protocol import Embedder, Vectors
+from replication_bench.processes import ALONE, Processes
 from replication_bench.store import read_arrays, write_arrays
 
 CHUNK = 64
@@ -22,14 +23,17 @@ def embed(
     load: Callable[[int], Image.Image],
     count: int,
     progress: Callable[[int], None] | None = None,
+    processes: Processes = ALONE,
 ) -> Vectors:
-    """Vectors float32 [count, dim] of the images ``load(0) .. load(count - 1)``, opened in chunks."""
-    rows: list[Vectors] = []
-    for start in range(0, count, CHUNK):
-        chunk = range(start, min(start + CHUNK, count))
-        rows.append(embedder([load(i) for i in chunk]))
-        if progress:
-            progress(chunk.stop)
+    """Vectors float32 [count, dim] of the images ``load(0) .. load(count - 1)``, opened in chunks.
+
+    Chunks are shared out among ``processes``, all of which call this and get all vectors.
+    """
+    rows: list[Vectors] = processes.share(
+        [range(start, min(start + CHUNK, count)) for start in range(0, count, CHUNK)],
+        lambda chunk: embedder([load(i) for i in chunk]),
+        lambda chunks: progress(min(chunks * CHUNK, count)) if progress else None,
+    )
     return np.concatenate(rows) if rows else np.zeros((0, embedder.dim), dtype=np.float32)
 
 
@@ -58,6 +62,7 @@ def embed_cached(
     contents: Sequence[str],
     folder: Path,
     progress: Callable[[int], None] | None = None,
+    processes: Processes = ALONE,
 ) -> Vectors:
     """As ``embed``, computed once for each protocol and content.
 
@@ -65,14 +70,16 @@ def embed_cached(
         embedder: images to vectors.
         load: opens the i-th image.
         contents: one hash an image that names everything its pixels depend on.
-        folder: the cache.
+        folder: the cache; where there are several processes, the main one's counts.
         progress: called with the number of images done.
+        processes: share the work; all of them call this.
     """
     path = folder / "vectors" / f"{address(embedder, contents)}.npz"
-    vectors = read_vectors(path, len(contents), embedder.dim)
+    vectors = processes.first(lambda: read_vectors(path, len(contents), embedder.dim))
     if vectors is None:
-        vectors = embed(embedder, load, len(contents), progress)
-        write_vectors(path, vectors)
+        vectors = embed(embedder, load, len(contents), progress, processes)
+        if processes.is_main:
+            write_vectors(path, vectors)
     elif progress:
         progress(len(contents))
     return vectors

@@ -14,6 +14,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
+from replication_bench import machine
 from replication_bench.embedders.presets import Settings, choose
 from replication_bench.embedders.protocol import ImageProtocol, Vectors
 from replication_bench.errors import ConfigError, WeightsError
@@ -153,14 +154,14 @@ class TorchEmbedder(ABC):
 
 
 def choose_device(name: str | None) -> torch.device:
-    """The device called ``name``; None is CUDA where there is one.
+    """The device called ``name``; None is the machine's choice.
 
     Raises:
         ConfigError: no such device here.
     """
     here = torch.cuda.is_available()
     try:
-        device = torch.device(name or ("cuda" if here else "cpu"))
+        device = torch.device(name or machine.choose_device())
     except RuntimeError:
         device = None
     if device is None or device.type not in ("cpu", "cuda", "mps") or (device.type == "cuda" and not here):

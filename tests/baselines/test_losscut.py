@@ -97,7 +97,8 @@ def test_velocities_are_compared_as_noises(ctx: Context, rows: tuple[Encoded, Te
 
 def test_a_batch_without_kept_rows_has_no_gradient_but_a_graph() -> None:
     weights = torch.ones(3, requires_grad=True)
-    kept_mean(weights * 2, torch.zeros(3, dtype=torch.bool)).mean().backward()
+    none = torch.zeros(3, dtype=torch.bool)
+    kept_mean(weights * 2, none, none).mean().backward()
     assert torch.equal(weights.grad, torch.zeros(3))
 
 

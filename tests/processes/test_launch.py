@@ -1,0 +1,121 @@
+"""Launches that replbench cannot follow, told before any process waits for another."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from replication_bench import machine
+from replication_bench.config import TrainConfig
+from replication_bench.errors import ConfigError, StoreError
+from replication_bench.processes import ALONE, Processes, launch, speaks
+from replication_bench.processes.agreement import check_seen
+from replication_bench.processes.group import OwnError
+
+
+@pytest.fixture(autouse=True)
+def no_launcher(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in (*launch.RANKS, *launch.COUNTS, *launch.LOCAL_COUNTS):
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_nothing_launched_is_one_process() -> None:
+    assert launch.launched() == launch.Launch(0, 1, 1)
+
+
+@pytest.mark.parametrize(("rank", "count"), [("RANK", "WORLD_SIZE"), ("PMI_RANK", "PMI_SIZE")])
+def test_launchers_say_which_process_this_is(rank: str, count: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(rank, "1")
+    monkeypatch.setenv(count, "3")
+    assert launch.launched() == launch.Launch(1, 3, 3)
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
+    assert launch.launched().local == 2
+
+
+@pytest.mark.parametrize(
+    ("variables", "words"),
+    [
+        ({"ACCELERATE_USE_DEEPSPEED": "true"}, "does not train with DeepSpeed"),
+        ({"ACCELERATE_USE_FSDP": "true"}, "in --fsdp_version; got 1; want 2"),
+        ({"ACCELERATE_DYNAMO_BACKEND": "INDUCTOR"}, "in --dynamo_backend; got inductor"),
+        ({"ACCELERATE_GRADIENT_ACCUMULATION_STEPS": "4"}, "in --gradient_accumulation_steps; got 4"),
+        ({"RANK": "0", "WORLD_SIZE": "3"}, "got 3 processes and 2 GPUs"),
+    ],
+)
+def test_a_launch_that_cannot_be_followed(
+    variables: dict[str, str], words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigError, match=words):
+        launch.check_launch("cuda", 2)
+
+
+def test_an_ordinary_launch_is_followed(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"RANK": "1", "WORLD_SIZE": "2", "ACCELERATE_DYNAMO_BACKEND": "NO"}.items():
+        monkeypatch.setenv(name, value)
+    launch.check_launch("cuda", 2)
+    launch.check_launch("cpu", 0)
+    launch.check_recipe(TrainConfig(batch_size=2), "no")
+
+
+def test_shards_on_cpus_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    launch.check_sharding("DistributedType.MULTI_CPU")
+    monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
+    with pytest.raises(ConfigError, match="shards weights on GPUs only"):
+        launch.check_sharding("DistributedType.MULTI_CPU")
+    launch.check_sharding("DistributedType.MULTI_GPU")
+
+
+@pytest.mark.parametrize("train", [{"optimiser": "adamw-8bit"}, {"channels_last": True}])
+def test_what_cannot_be_cut_into_shards_is_refused(
+    train: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = TrainConfig(**train)
+    launch.check_recipe(config, "no")
+    monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
+    with pytest.raises(ConfigError, match=f"in train.{next(iter(train))}"):
+        launch.check_recipe(config, "no")
+    launch.check_recipe(TrainConfig(), "no")
+
+
+def test_the_launcher_may_ask_for_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert machine.choose_device() == "cuda"
+    monkeypatch.setenv("ACCELERATE_USE_CPU", "True")
+    assert machine.choose_device() == "cpu"
+
+
+def test_only_the_main_process_speaks_but_for_its_own_mistake(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("replication_bench.processes.group.LINGER", 0.0)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", "0")
+    assert speaks(ConfigError("wrong"))
+    monkeypatch.setenv("RANK", "1")
+    assert not speaks(ConfigError("wrong"))
+    assert speaks(OwnError("wrong"))
+
+
+def test_a_folder_that_is_not_shared_is_told(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="on a disk that all machines share"):
+        check_seen(tmp_path / "config.json")
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 7])
+@pytest.mark.parametrize("rows", [range(0), range(1), range(3, 8)])
+def test_parts_are_all_the_rows_in_order(rows: range, count: int) -> None:
+    parts = [Processes(count, rank).part(rows) for rank in range(count)]
+    assert [row for part in parts for row in part] == list(rows)
+    assert max(map(len, parts)) - min(map(len, parts)) <= 1
+
+
+def test_one_process_shares_with_nobody() -> None:
+    seen: list[int] = []
+    assert ALONE.share("abc", str.upper, seen.append) == ["A", "B", "C"]
+    assert seen == [1, 2, 3]
+    with pytest.raises(ConfigError, match="wrong"), ALONE.together():
+        raise ConfigError("wrong")
