@@ -130,7 +130,7 @@ def build_evidence(
     prompts: Sequence[str] | None = None,
     sources: Sequence[Sequence[int]] | None = None,
     pixels: Pixels | None = None,
-    alignment: Alignment | None = None,
+    alignment: Alignment | str | None = None,
     duplicates: Ints | None = None,
     spaces: Mapping[str, Evidence] | None = None,
     embedder: str = "",
@@ -152,7 +152,7 @@ def build_evidence(
         prompts: the original prompt of each generated image; images of one prompt are drawn together.
         sources: for each generated image, the training rows whose caption prompted it (see ``find_sources``).
         pixels: access to the images.
-        alignment: of the images with their prompts.
+        alignment: of the images with their prompts; a text says why there is none.
         duplicates: training images alike to each one, itself included, [t]; counted where None.
         spaces: evidence in the spaces of further embedders, by name, each made by this function.
         embedder: name of the embedder, for a further space.
@@ -169,6 +169,8 @@ def build_evidence(
     seen = see(pixels, step) if pixels else NO_PIXELS
     if isinstance(seen, str):
         reasons["pixels"] = seen
+    if isinstance(alignment, str):
+        reasons["alignment"], alignment = alignment, None
     if duplicates is None and len(train) > LARGEST_TRAIN:
         reasons["duplicates"] = f"more than {LARGEST_TRAIN:,} training images; count duplicates beforehand"
         duplicates = NO_INTS

@@ -31,6 +31,7 @@ from replication_bench.results import Cost, Result, read_result
 from replication_bench.sampling import Sample, Sampler, plan
 from replication_bench.search import Neighbours, nearest
 from replication_bench.seeds import Seeds
+from replication_bench.spaces import measured_further
 from replication_bench.statistics import measure
 from replication_bench.store import locked, slug, write_atomic, write_json
 from replication_bench.training import StageJob, Trainer, share_budget
@@ -210,6 +211,7 @@ class Run:
         rows = embed(self.bench.embedder, lambda i: self.open_sample(samples[i]), len(samples), advance)
         matches = nearest(rows, train_rows, min(MATCHES_KEPT, len(train)))
         prompts = [sample.caption for sample in samples]
+        made, captions = self.sampled(samples), [example.captions[0] for example in train]
         return build_evidence(
             rows,
             train_rows,
@@ -218,8 +220,9 @@ class Run:
             ceiling=ceiling_rows,
             prompts=prompts,
             sources=find_sources(prompts, [example.captions for example in train]),
-            pixels=Pixels(self.sampled(samples), self.bench.images(train), self.bench.images(heldout)),
+            pixels=Pixels(made, self.bench.images(train), self.bench.images(heldout)),
             step=step,
+            **measured_further(self.bench.further, self.bench.rows_of(made, step), prompts, captions),
         ), matches
 
     def sampled(self, samples: tuple[Sample, ...]) -> Images:

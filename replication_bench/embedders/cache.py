@@ -6,11 +6,12 @@ import hashlib
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 from PIL import Image
 
-from replication_bench.embedders.protocol import Embedder, Vectors
+from replication_bench.embedders.protocol import Embedder, FeatureEmbedder, Vectors
 from replication_bench.store import read_arrays, write_arrays
 
 CHUNK = 64
@@ -22,20 +23,25 @@ def embed(
     load: Callable[[int], Image.Image],
     count: int,
     progress: Callable[[int], None] | None = None,
+    raw: bool = False,
 ) -> Vectors:
-    """Vectors float32 [count, dim] of the images ``load(0) .. load(count - 1)``, opened in chunks."""
+    """Vectors float32 [count, dim] of the images ``load(0) .. load(count - 1)``, opened in chunks.
+
+    With ``raw``, as the network of a ``FeatureEmbedder`` gives them, before they are brought to norm 1.
+    """
+    compute = cast(FeatureEmbedder, embedder).features if raw else embedder
     rows: list[Vectors] = []
     for start in range(0, count, CHUNK):
         chunk = range(start, min(start + CHUNK, count))
-        rows.append(embedder([load(i) for i in chunk]))
+        rows.append(compute([load(i) for i in chunk]))
         if progress:
             progress(chunk.stop)
     return np.concatenate(rows) if rows else np.zeros((0, embedder.dim), dtype=np.float32)
 
 
-def address(embedder: Embedder, contents: Sequence[str]) -> str:
+def address(embedder: Embedder, contents: Sequence[str], raw: bool = False) -> str:
     """Hash of the embedder's protocol and of the images' own hashes, in order."""
-    key = json.dumps([VERSION, embedder.protocol.hash, *contents])
+    key = json.dumps([VERSION, embedder.protocol.hash, *(["raw"] if raw else []), *contents])
     return hashlib.sha256(key.encode()).hexdigest()
 
 
@@ -58,6 +64,7 @@ def embed_cached(
     contents: Sequence[str],
     folder: Path,
     progress: Callable[[int], None] | None = None,
+    raw: bool = False,
 ) -> Vectors:
     """As ``embed``, computed once for each protocol and content.
 
@@ -67,11 +74,12 @@ def embed_cached(
         contents: one hash an image that names everything its pixels depend on.
         folder: the cache.
         progress: called with the number of images done.
+        raw: see ``embed``.
     """
-    path = folder / "vectors" / f"{address(embedder, contents)}.npz"
+    path = folder / "vectors" / f"{address(embedder, contents, raw)}.npz"
     vectors = read_vectors(path, len(contents), embedder.dim)
     if vectors is None:
-        vectors = embed(embedder, load, len(contents), progress)
+        vectors = embed(embedder, load, len(contents), progress, raw)
         write_vectors(path, vectors)
     elif progress:
         progress(len(contents))

@@ -32,11 +32,14 @@ class Alignment:
     """How well images fit their prompts, by an image-text model.
 
     Attributes:
-        values: cosine of each generated image with its **original** prompt, float32 [g].
-        model: architecture and weights, as shown beside the number.
+        values: cosine of each generated image with its **original** prompt, float32 [g]; NaN where it has none.
+        model: what the score is called: kind and weights, as shown beside the number.
         clip: whether the model is a CLIP; another model's score must not be called CLIP score.
-        train: cosine of each training image with its first caption, [t]; empty where it was not computed.
+        train: cosine of each training image with its first caption, [t], NaN where it has none; empty where it was
+            not computed.
         truncated: prompts that the text encoder cut.
+        embedder: name of the image-text embedder.
+        protocol: hash of its protocol.
     """
 
     values: Floats
@@ -44,6 +47,8 @@ class Alignment:
     clip: bool = False
     train: Floats = field(default_factory=lambda: NO_FLOATS)
     truncated: int = 0
+    embedder: str = ""
+    protocol: str = ""
 
 
 @dataclass(frozen=True)
@@ -222,6 +227,7 @@ class Metric:
         each: for a Wilson share of generated images that is slow to compute: what it is the mean of, bool [g].
         redrawn: whether ``fn`` may be called on bootstrap draws; False where it is slow or ignores them.
         everywhere: whether it is also taken in the space of every further embedder, as ``name:embedder``.
+        whose: evidence -> name and protocol of the embedder it rests on, where that is not the evidence's own.
     """
 
     name: str
@@ -241,6 +247,7 @@ class Metric:
     each: Callable[[Evidence], NDArray[np.bool_]] | None = None
     redrawn: bool = True
     everywhere: bool = False
+    whose: Callable[[Evidence], tuple[str, str] | None] = lambda evidence: None
 
 
 def described(
