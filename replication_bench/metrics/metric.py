@@ -67,7 +67,10 @@ class Complexity:
 
 
 # fields that go with the generated and with the held-out images when rows are drawn
-WITH_GENERATED = ("generated", "top1", "nearest", "own_prompt", "prompts", "carlini", "tiled_l2", "local")
+WITH_GENERATED = (
+    *("generated", "top1", "nearest", "own_prompt", "prompts"),
+    *("carlini", "tiled_l2", "local", "local_source"),
+)
 WITH_HELDOUT = ("heldout", "floor", "local_floor")
 
 
@@ -95,6 +98,7 @@ class Evidence:
         carlini: pixel distance to the nearest training image over half the mean of the 50 nearest, [g].
         tiled_l2: smallest over training images of the largest distance of a tile, [g].
         local: largest over training images of the similarity of the best half of tiles, [g].
+        local_source: which training image that is, int64 [g].
         local_floor: the same of the held-out images, [h].
         complexity: of the training images.
         duplicates: training images alike to each one, itself included, int64 [t].
@@ -121,6 +125,7 @@ class Evidence:
     carlini: Floats = field(default_factory=lambda: NO_FLOATS)
     tiled_l2: Floats = field(default_factory=lambda: NO_FLOATS)
     local: Floats = field(default_factory=lambda: NO_FLOATS)
+    local_source: Ints = field(default_factory=lambda: NO_INTS)
     local_floor: Floats = field(default_factory=lambda: NO_FLOATS)
     complexity: Complexity | None = None
     duplicates: Ints = field(default_factory=lambda: NO_INTS)

@@ -104,13 +104,15 @@ def innocent_limit(floor: Floats, rate: float = RATE) -> tuple[float, int]:
 
 
 def largest_rate(n: int, k: int, confidence: float = 0.95) -> float:
-    """Which share of innocent images lies above the k-th smallest of n at most, with ``confidence``: a Beta quantile."""
+    """Which share of innocent images lies above the k-th smallest of n at most, with ``confidence`` (Beta quantile)."""
     from scipy.stats import beta  # type: ignore[import-untyped]
 
     return float(beta.ppf(confidence, n + 1 - k, k))
 
 
-def copy_threshold(floor: Floats, fixed: float = PUBLISHED, origin: str = "published for SSCD") -> CopyThreshold:
+def copy_threshold(
+    floor: Floats, fixed: float = PUBLISHED, origin: str = "published for SSCD"
+) -> CopyThreshold:
     """The similarity above which an image is called a copy: at most one innocent image in a hundred lies above it.
 
     About a hundred held-out images are enough for that (see ``innocent_limit``). With fewer, the largest of their
@@ -135,4 +137,6 @@ def copy_threshold(floor: Floats, fixed: float = PUBLISHED, origin: str = "publi
         return CopyThreshold(limit, f"calibrated: {rates}")
     if limit > fixed:
         return CopyThreshold(limit, f"calibrated, since it is above {fixed}: {rates}")
-    return CopyThreshold(fixed, f"{fixed} ({origin}): {n} held-out images cannot calibrate to 1 %, which needs 99")
+    return CopyThreshold(
+        fixed, f"{fixed} ({origin}): {n} held-out images cannot calibrate to 1 %, which needs 99"
+    )
