@@ -52,7 +52,7 @@ class Facts:
     Attributes:
         source: what was indexed, as a path that does not depend on the working folder.
         kind: of the source.
-        embedder: name and options, to make it again.
+        embedder: name and options, to make it again; empty where an older corpus does not tell.
         protocol: every field of the image protocol.
         protocol_hash: its hash.
         dim: length of a vector.
