@@ -2,8 +2,8 @@
 """Build the image-text model ``pocket-clip`` from the public drawings; see docs/embedders.md.
 
 python scripts/build_clip.py prepare                      drawings, phrases and first weights into one .npz
-python scripts/build_clip.py text --budget 400000         the text tower, in phrases seen
-python scripts/build_clip.py image --budget 100000        the image tower, in pictures seen
+python scripts/build_clip.py text                          the text tower, in phrases seen
+python scripts/build_clip.py image                         the image tower, in pictures seen
 python scripts/build_clip.py image --validate             a tenth of the drawings is kept back and measured
 python scripts/build_clip.py pack                         into the package, fp16
 python scripts/build_clip.py evaluate                     retrieval on held-out drawings and stamps
@@ -18,7 +18,7 @@ import argparse
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-BUDGETS = {"text": 400_000, "image": 100_000}
+BUDGETS = {"text": 240_000, "image": 38_400}
 
 
 def main() -> None:
