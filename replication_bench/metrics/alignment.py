@@ -16,7 +16,7 @@ from replication_bench.metrics.metric import (
     described,
     joined,
 )
-from replication_bench.metrics.replication import mean, percentile_of
+from replication_bench.metrics.summaries import mean, percentile_of
 
 CLIP_SCORE = "arXiv 2104.08718, without its factor 2.5; somepago/DCR, diff_retrieval.py"
 CLIP_IMAGE = "arXiv 2103.00020; somepago/DCR, diff_retrieval.py"

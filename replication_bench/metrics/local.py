@@ -17,7 +17,7 @@ from replication_bench.metrics.metric import (
     described,
     joined,
 )
-from replication_bench.metrics.replication import mean, percentile
+from replication_bench.metrics.summaries import mean, percentile
 from replication_bench.metrics.tiles import NEAREST
 from replication_bench.statistics.calibration import copy_threshold
 

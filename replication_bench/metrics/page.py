@@ -71,8 +71,8 @@ def interval_text(metric: Metric) -> str:
     if metric.interval != "own":
         return INTERVALS[metric.interval]
     kernel = (
-        "bootstrap over the rows of both sets, a row's own copies left out; beyond 4096 x 4096 rows the standard error of "
-        "a two-sample U-statistic"
+        "bootstrap over the rows of both sets, a row's own copies left out; beyond 4096 x 4096 rows the standard error "
+        "of a two-sample U-statistic"
     )
     delta = "delta method where both sets have more rows than features"
     return OWN.get(metric.name, delta if metric.unit == "squared distance" else kernel)
