@@ -76,7 +76,7 @@ def image_loss(visual: Any, data: Data, maps: Tensor, chosen: Tensor) -> Tensor:
 
 def drawn_maps(seen: list[np.ndarray], chosen: Tensor, rng: torch.Generator) -> Tensor:
     """Maps of one augmented view of each chosen drawing, mirrored for half of them."""
-    number = torch.randint(1, len(seen), (len(chosen),), generator=rng)
+    number = torch.randint(1, len(seen), (len(chosen),), generator=rng)  # 0 is the plain view
     rows = [seen[int(view)][int(row)] for view, row in zip(number, chosen, strict=True)]
     maps = torch.from_numpy(np.stack(rows)).float()
     mirrored = torch.rand(len(chosen), generator=rng) < 0.5
