@@ -63,6 +63,12 @@ class Gram:
         self.a, self.b, self.kernel, self.within = a, b, kernel, a is b
         self.kept = kernel.between(a, b) if len(a) * len(b) <= KEPT else None
 
+    @property
+    def matrix(self) -> Weights:
+        """The whole kernel, where it is kept."""
+        assert self.kept is not None, "asked only where every matrix is kept"
+        return self.kept
+
     @cached_property
     def sums(self) -> Sums:
         """One pass over the matrix; of a symmetric one, half."""
@@ -144,12 +150,12 @@ class KernelDistance:
         """
         n, own = weights.sum(axis=1), gram.own
         pairs = n**2 - (weights**2).sum(axis=1)
-        mean: Weights = (((weights @ gram.kept) * weights).sum(axis=1) - (weights**2) @ own) / pairs
+        mean: Weights = (((weights @ gram.matrix) * weights).sum(axis=1) - (weights**2) @ own) / pairs
         return ((n - 1) * mean + weights @ own / n) / n if self.biased else mean
 
     def drawn(self, u: Weights, v: Weights) -> Weights:
         """MMD^2 with rows of a counted ``u`` [r, n] and rows of b counted ``v`` [r, m] times, matrices kept: [r]."""
-        cross = ((u @ self.ab.kept) * v).sum(axis=1) / (u.sum(axis=1) * v.sum(axis=1))
+        cross = ((u @ self.ab.matrix) * v).sum(axis=1) / (u.sum(axis=1) * v.sum(axis=1))
         return self.drawn_within(self.aa, u) + self.drawn_within(self.bb, v) - 2 * cross
 
     def error(self) -> float:

@@ -101,6 +101,11 @@ def test_a_copied_half_is_a_template_and_names_its_source(
     assert part[["generated", "train"]].to_numpy().tolist() == [["1.png", "17.png"]]
     assert part["local"].item() > 0.99
     assert part["similarity"].item() < 0.75
+    flags = ("--generated", textures[0], "--train", textures[1], "--out", tmp_path / "out", *FEW)
+    assert (
+        "1 of 3 generated images are copies (similarity above 0.75) of 1 training images; 1 more copy half"
+        in (command("audit", *flags)[1])
+    )
     wanted = run_rank(textures, part["similarity"].item())
     assert part["rank"].item() == wanted
     assert table["local"].notna().all()
@@ -131,6 +136,10 @@ def test_prompts_are_compared_with_the_images_under_the_name_of_the_model(
     assert (score["embedder"], score["protocol"]) == ("pocket-clip", Wordy().protocol.hash)
     assert score["note"] == "text alignment (wordy)"
     assert "is no CLIP score" in found(result, "clip_score")[0]["reason"]
+    flags = ("--generated", sets[0], "--train", sets[1], "--out", tmp_path / "out", *FEW, *more)
+    shown = command("audit", *flags)[1]
+    assert f"fit to the prompts {score['value']:.3f}" in " ".join(shown.split())
+    assert "fit to the prompts: text alignment (wordy)" in shown
     bare = run(command, *sets, tmp_path / "bare")
     assert found(bare, "alignment_mean")[0]["reason"] == "no prompts were given; see --prompts"
     off = run(command, *sets, tmp_path / "off", "--prompts", prompts, "--set", "measure.alignment=none")
