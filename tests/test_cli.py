@@ -129,7 +129,7 @@ def test_a_run_end_to_end(
     assert loyal["cost"]["parameters"] > dual["cost"]["parameters"] == 2 * none["cost"]["parameters"]
     assert none["cost"]["network_calls_per_image"] == loyal["cost"]["network_calls_per_image"] == 4
     measured = {m["name"]: m for m in loyal["measurements"]}
-    assert measured["kd_heldout:efficientnet-lite0"]["value"] is not None
+    assert measured["sim_mean:efficientnet-lite0"]["value"] is not None
     assert measured["alignment_mean"]["note"] == "text alignment (pocket-clip)"
     assert measured["clip_score"]["reason"].endswith("is no CLIP score; see alignment_mean")
     folder = tmp_path / "a" / loyal["id"]
