@@ -1,20 +1,19 @@
-"""Transfer blocks: modules that map one skip tensor of a U-Net, and the validated options that describe them.
+"""The validated options of transfer blocks, and their initial weights.
 
 The published choice is one 3x3 convolution with PyTorch's initialisation (arXiv 2412.01118; README and
-configs of HowardLi0816/LoyalDiffusion). The other blocks are the variants in that repository's research code.
+configs of HowardLi0816/LoyalDiffusion).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
+from loyal.layers import Options
 from replication_bench.errors import ConfigError
 from replication_bench.ranges import boolean, integer, one_of
 
@@ -22,51 +21,6 @@ SKIPS = ("conv_in", "SC1", "SC2", "SC3", "SC4")
 CONVOLUTIONS = ("conv3x3", "conv3x3_silu", "multi_conv")
 PARAMETER_FREE = ("max_unpool", "no_skip", "identity")
 BLOCKS = CONVOLUTIONS + PARAMETER_FREE
-
-
-class MaxUnpool(nn.Module):
-    """2x2 max-pool, then unpool: each window keeps its maximum in place, the rest becomes 0.
-
-    LoyalDiffusion's variant ``max_pooling``. Windows that hang over an odd edge are kept.
-    """
-
-    def forward(self, skip: Tensor) -> Tensor:
-        """Float [n, C, h, w] -> the same shape and dtype."""
-        _, indices = functional.max_pool2d(skip.detach(), 2, ceil_mode=True, return_indices=True)
-        # a mask instead of max_unpool2d, which has no deterministic implementation
-        none = torch.zeros_like(skip, dtype=torch.bool).flatten(2)
-        return skip.where(none.scatter(2, indices.flatten(2), True).view(skip.shape), 0)
-
-
-class NoSkip(nn.Module):
-    """The skip is removed: the decoder block's own input stands in for it, cropped to the skip's channels.
-
-    LoyalDiffusion's class ``no_copy_crop``, which groups skips by decoder block; here they are named by
-    encoder block, as for every other transfer block.
-    """
-
-    def __init__(self, channels: int):
-        super().__init__()
-        self.channels = channels
-
-    def forward(self, skip: Tensor, incoming: Tensor) -> Tensor:
-        """``skip`` [n, C, h, w] gives way to ``incoming`` [n, at least C, h, w]; returns [n, C, h, w]."""
-        return incoming[:, : self.channels]
-
-
-class Residual(nn.Module):
-    """``x + body(x)``."""
-
-    def __init__(self, body: nn.Module):
-        super().__init__()
-        self.body = body
-
-    def forward(self, skip: Tensor) -> Tensor:
-        """Float [n, C, h, w] -> the same shape."""
-        out: Tensor = skip + self.body(skip)
-        return out
-
-
 Values = tuple[Tensor, Tensor]
 
 
@@ -145,35 +99,10 @@ class Transfer:
         if self.block != "multi_conv" and self.convs != 1:
             raise ConfigError(f"the block '{self.block}' has one size", where="convs", got=self.convs, want=1)
 
-    def as_config(self) -> dict[str, Any]:
-        """The options as JSON values."""
-        return {**asdict(self), "skips": list(self.skips)}
-
-
-def new_conv(channels: int, device: torch.device | str, dtype: torch.dtype) -> nn.Conv2d:
-    """A 3x3 convolution C -> C with unset weights: the global random state is not touched."""
-    conv = nn.Conv2d(channels, channels, 3, padding=1, device="meta", dtype=dtype)
-    return conv.to_empty(device=device)
-
-
-def new_body(transfer: Transfer, convs: Sequence[nn.Conv2d]) -> nn.Module:
-    """The layers of a convolutional block, [n, C, h, w] -> the same shape."""
-    if transfer.block == "conv3x3":
-        return convs[0]
-    return nn.Sequential(*(layer for conv in convs for layer in (conv, nn.SiLU())))
-
-
-def new_block(
-    transfer: Transfer, channels: int, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32
-) -> nn.Module:
-    """A transfer block for a skip tensor of ``channels`` channels; ``draw`` sets its weights."""
-    if transfer.block == "no_skip":
-        return NoSkip(channels)
-    if transfer.block in PARAMETER_FREE:
-        return MaxUnpool() if transfer.block == "max_unpool" else nn.Identity()
-    body = new_body(transfer, [new_conv(channels, device, dtype) for _ in range(transfer.convs)])
-    block = Residual(body) if transfer.init == "zero_residual" else body
-    return block.requires_grad_(transfer.trainable)
+    @property
+    def options(self) -> Options:
+        """The same for a config: JSON values."""
+        return Options(**{**asdict(self), "skips": list(self.skips)})
 
 
 @torch.no_grad()

@@ -11,7 +11,7 @@ from torch import nn
 
 from loyal.blocks import PARAMETER_FREE, Transfer
 from loyal.rau_unet import add_transfer_blocks, redrawn
-from loyal.routing import Routed
+from loyal.routing import Routed, Whole
 from replication_bench.denoiser import Denoiser, UNetDenoiser
 from replication_bench.errors import ConfigError
 from replication_bench.method import Method, Reported, Stage
@@ -145,13 +145,13 @@ class Loyal(Split):
         unet = super().build(backbone, stage)
         if not self.transfers(stage.name):
             return unet
-        return add_transfer_blocks(unet, **self.transfer(ambient_seed()).as_config())
+        return add_transfer_blocks(unet, **self.transfer(ambient_seed()).options._asdict())
 
     def denoiser(self, modules: Sequence[nn.Module]) -> Denoiser:
         """The routed networks, or the only one; with ``redraw`` on twins that hold other transfer weights."""
         names = ("front", "tail") if self.split else ("all",)
         networks = [self.sampled(module, name) for module, name in zip(modules, names, strict=True)]
-        return super().denoiser(networks) if self.split else UNetDenoiser(*networks)
+        return super().denoiser(networks) if self.split else Whole(*networks)
 
     def sampled(self, module: nn.Module, stage: str) -> nn.Module:
         """The network of ``stage`` as it is sampled."""

@@ -1,9 +1,12 @@
-"""Timestep routing: one network for the clean half, another for the noisy half (arXiv 2412.01118)."""
+"""The denoisers of split and transferred networks (arXiv 2412.01118), and the pipeline component that each becomes."""
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
+
+from loyal.route import route
+from replication_bench.denoiser import UNetDenoiser
+from replication_bench.errors import ConfigError
 
 
 class Routed(nn.Module):
@@ -21,18 +24,27 @@ class Routed(nn.Module):
 
     def forward(self, x_t: Tensor, t: Tensor, cond: Tensor) -> Tensor:
         """See ``Denoiser``; ``t`` is int64 [n] or [], and a network without rows is not called."""
-        clean = t.expand(len(x_t)) < self.tau
-        if clean.all() or not clean.any():
-            return self.part(self.front if clean.all() else self.tail, x_t, t.expand(len(x_t)), cond)
-        rows = [clean.nonzero()[:, 0], (~clean).nonzero()[:, 0]]
-        parts = [
-            self.part(network, x_t[index], t[index], cond[index])
-            for network, index in zip((self.front, self.tail), rows, strict=True)
-        ]
-        return torch.cat(parts)[torch.cat(rows).argsort()]
+        return route((self.front, self.tail), (0, self.tau), x_t, t, cond)
 
-    @staticmethod
-    def part(network: nn.Module, x_t: Tensor, t: Tensor, cond: Tensor) -> Tensor:
-        """The prediction of one network for its rows."""
-        prediction: Tensor = network(x_t, t, cond)
-        return prediction
+    def component(self) -> nn.Module:
+        """Both U-Nets as one, see ``Exportable``.
+
+        Raises:
+            ConfigError: they are routed already, as a backbone may be.
+        """
+        from loyal.routed_unet import RoutedUNet
+
+        parts: list[UNetDenoiser] = [self.front, self.tail]  # type: ignore[list-item]
+        if any(isinstance(part.unet, RoutedUNet) for part in parts):
+            raise ConfigError("networks that are routed already cannot be exported as parts of a routed one")
+        return RoutedUNet.of([part.unet for part in parts], (0, self.tau))
+
+
+class Whole(UNetDenoiser):
+    """One U-Net with transfer blocks for all timesteps; as a component it needs the class that knows them."""
+
+    def component(self) -> nn.Module:
+        """See ``Exportable``."""
+        from loyal.routed_unet import RoutedUNet
+
+        return RoutedUNet.of([self.unet], (0,))

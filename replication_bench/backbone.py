@@ -18,6 +18,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from replication_bench.components import custom_unet
 from replication_bench.errors import ConfigError, WeightsError, did_you_mean
 
 PARTS = ("vae", "text_encoder", "tokenizer", "unet", "scheduler")
@@ -66,9 +67,11 @@ def load_parts(location: str) -> dict[str, Any]:
     for logging in (diffusers_logging, transformers_logging):
         logging.set_verbosity_error()  # type: ignore[no-untyped-call]
         logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    unet = custom_unet(location)
+    given = {} if unet is None else {"unet": None}  # its code is not run: see components
     try:
         pipeline = StableDiffusionPipeline.from_pretrained(
-            location, dtype=torch.float32, safety_checker=None, requires_safety_checker=False
+            location, dtype=torch.float32, safety_checker=None, requires_safety_checker=False, **given
         )
     except (OSError, ValueError, KeyError) as error:
         raise WeightsError(
@@ -77,7 +80,8 @@ def load_parts(location: str) -> dict[str, Any]:
             got=str(error).splitlines()[0],
             hint="Give a folder in diffusers format, or a hub id that this machine can reach.",
         ) from error
-    return {part: getattr(pipeline, part) for part in PARTS}
+    parts = {part: getattr(pipeline, part) for part in PARTS}
+    return parts if unet is None else {**parts, "unet": unet}
 
 
 def weights_sha256(*modules: nn.Module) -> str:

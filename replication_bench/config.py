@@ -81,6 +81,11 @@ class TrainConfig(Section):
             )
         return int(self.budget)
 
+    def resolved(self) -> dict[str, Any]:
+        """What can change trained weights, plain: the budget in images, no names of budgets that were not chosen."""
+        table = self.model_dump(mode="json", exclude={"budgets", "checkpoint_images"})
+        return {**table, "budget": self.images}
+
 
 class SampleConfig(Section):
     """How images are generated.
@@ -138,7 +143,11 @@ class NamedOptions(Section):
 
 
 class RunConfig(Section):
-    """Everything a run needs; equal configurations on equal data give equal results on one machine."""
+    """Everything a run needs; equal configurations on equal data give equal results on one machine.
+
+    Attributes:
+        tuned: the backbone was fine-tuned elsewhere and is sampled as it is; of ``train`` only ``pixels`` counts.
+    """
 
     dataset: NamedOptions
     backbone: str = "pocket"
@@ -147,13 +156,19 @@ class RunConfig(Section):
     train: TrainConfig = TrainConfig()
     sample: SampleConfig = SampleConfig()
     measure: MeasureConfig = MeasureConfig()
+    tuned: bool = False
+
+    def recorded(self) -> dict[str, Any]:
+        """Plain, as it is written down; where nothing is trained it says nothing of training."""
+        if self.tuned:
+            return {**self.model_dump(mode="json"), "train": {"pixels": self.train.pixels}}
+        return self.model_dump(mode="json", exclude={"tuned"})
 
     def fingerprint(self, **facts: str) -> str:
         """SHA-256 over the resolved configuration and ``facts`` (hashes of data, backbone, embedder)."""
-        resolved = self.model_dump(mode="json")
-        # the names of budgets that were not chosen cannot change a result
-        resolved["train"].update(budget=self.train.images)
-        del resolved["train"]["budgets"], resolved["train"]["checkpoint_images"]
+        resolved = self.recorded()
+        if not self.tuned:
+            resolved["train"] = self.train.resolved()
         text = json.dumps({"config": resolved, "facts": facts}, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 

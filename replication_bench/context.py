@@ -48,11 +48,12 @@ class Context:
     Attributes:
         backbone: the pretrained parts; frozen.
         train: training configuration.
-        sample: sampling configuration.
+        sample: sampling configuration; the defaults while training, which runs that sample otherwise share.
         seeds: the run's random streams, for draws that belong to no step and no image.
         training: the examples that the networks learn from, after the hook ``dataset``.
         public: images of the dataset that are neither private nor held out; may be empty.
-        method: the whole method of the run, for a part that must know what it is combined with.
+        method: the whole method of the run, for a part that must know what it is combined with; while training the
+            parts that change training alone.
         embedder: the copy detector of the run.
         vectors: unit vectors float32 [n, d] of examples under ``embedder``, from the cache where they are there.
         networks: the trained networks in the order of the stages; empty while training.

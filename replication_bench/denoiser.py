@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -25,6 +25,18 @@ class Denoiser(Protocol):
 
     def __call__(self, x_t: Tensor, t: Tensor, cond: Tensor) -> Tensor:
         """See the class."""
+        ...
+
+
+@runtime_checkable
+class Exportable(Protocol):
+    """A denoiser that can leave as the ``unet`` of a diffusers pipeline."""
+
+    def component(self) -> nn.Module:
+        """The diffusers model that predicts what the denoiser predicts, sharing its weights.
+
+        A class of diffusers', or one behind the door ``replication_bench.components``.
+        """
         ...
 
 
@@ -56,6 +68,10 @@ class UNetDenoiser(nn.Module):
         """See ``Denoiser``."""
         prediction: Tensor = self.unet(x_t, t, encoder_hidden_states=cond, return_dict=False)[0]
         return prediction
+
+    def component(self) -> nn.Module:
+        """See ``Exportable``."""
+        return self.unet
 
 
 class PipelineUNet(nn.Module):

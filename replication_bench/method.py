@@ -119,6 +119,11 @@ class Method:
         """Whether this method replaces the default of ``hook``; the harness may then not take a shortcut."""
         return getattr(type(self), hook) is not getattr(Method, hook)
 
+    @property
+    def changes_training(self) -> bool:
+        """Whether trained weights can depend on this method: it replaces a hook of ``TRAINING``."""
+        return any(self.overrides(hook) for hook in TRAINING)
+
     def dataset(self, data: Examples, ctx: Context) -> Examples:
         """The training set, once before training."""
         return data

@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -18,7 +18,7 @@ from PIL import Image
 
 from replication_bench import machine, resolve
 from replication_bench.anchors import write_anchors
-from replication_bench.config import RunConfig
+from replication_bench.config import RunConfig, SampleConfig
 from replication_bench.data.example import Examples
 from replication_bench.embedders.cache import embed
 from replication_bench.encoding import Encoder
@@ -34,6 +34,10 @@ from replication_bench.seeds import Seeds
 from replication_bench.spaces import measured_further
 from replication_bench.statistics import measure
 from replication_bench.store import locked, slug, write_atomic, write_json
+from replication_bench.trained.cost import ON_TRUST, cost_of
+from replication_bench.trained.facts import trained_part, training_facts
+from replication_bench.trained.record import Training, write_training
+from replication_bench.trained.sharing import share
 from replication_bench.training import StageJob, Trainer, share_budget
 from replication_bench.workbench import Workbench
 
@@ -86,10 +90,9 @@ class Run:
             found = self.finished()
             if found is not None:
                 return found
-            write_json(self.folder / "config.json", self.config.model_dump(mode="json"))
+            write_json(self.folder / "config.json", self.config.recorded())
             jobs = self.jobs()
-            with self.timed("train"):
-                trainer = self.train(jobs)
+            trainer, training = self.train(jobs)
             with self.timed("sample"):
                 samples, network, calls = self.sample(trainer, jobs)
             with self.timed("measure"):
@@ -107,7 +110,8 @@ class Run:
                     step=self.watch.step,
                 )
             facts = self.method.facts((), self.prepare(), self.context)
-            result = self.result(passed, jobs, network, calls, (*measurements, *facts))
+            cost = cost_of(self, jobs, training, network, calls)
+            result = self.result(passed, cost, (*measurements, *facts))
             write_json(self.result_path, result.model_dump(mode="json"))
             return result
 
@@ -130,7 +134,7 @@ class Run:
     def jobs(self) -> list[StageJob]:
         """The stages to train with their shares of the budget."""
         stages = self.method.stages(self.bench.backbone.num_timesteps)
-        shares = share_budget(stages, self.config.train)
+        shares = [0] * len(stages) if self.config.tuned else share_budget(stages, self.config.train)
         return [
             StageJob(stage, images, self.folder / "train" / stage.name)
             for stage, images in zip(stages, shares, strict=True)
@@ -161,27 +165,44 @@ class Run:
             self.context.training = self.method.dataset(self.bench.splits.train, self.context)
         return self.context.training
 
-    def train(self, jobs: list[StageJob]) -> Trainer:
-        """Train every stage that has no final weights yet."""
+    def trainer(self) -> Trainer:
+        """Trains what changes training of the method alone, so that runs which sample otherwise can share it."""
         accelerator = Accelerator(mixed_precision=self.precision, cpu=self.bench.device == "cpu")
-        data = self.prepare()
-        encoder = Encoder(self.method, data, self.bench.backbone, self.config.train.flip)
-        trainer = Trainer(self.method, data, encoder, self.context, self.seeds, accelerator)
-        for job in jobs:
-            advance = self.watch.step(f"{self.config.method.name}: train {job.stage.name}", job.images)
+        data, method = self.prepare(), resolve.rebuild_method(trained_part(self.config.method))
+        encoder = Encoder(method, data, self.bench.backbone, self.config.train.flip)
+        context = replace(self.context, method=method, sample=SampleConfig())
+        return Trainer(method, data, encoder, context, self.seeds, accelerator)
 
-            def progress(done: int, loss: float, advance: Callable[[int], None] = advance) -> None:
-                advance(done)
-                self.watch.loss(loss)
+    def train(self, jobs: list[StageJob]) -> tuple[Trainer, Training | None]:
+        """Train every stage that has no final weights, here or in a run of equal training.
 
-            trainer.train_stage(job, progress)
-        return trainer
+        Returns:
+            The trainer, and the training; None for a backbone that was fine-tuned elsewhere.
+        """
+        trainer, name = self.trainer(), self.config.method.name
+        if self.config.tuned:
+            return trainer, None
+        facts = training_facts(self, trainer.data)
+        found = share(self.out, self.folder, jobs, facts)
+        with self.timed("train"):
+            for job in jobs:
+                advance = self.watch.step(f"{name}: train {job.stage.name}", job.images)
+
+                def progress(done: int, loss: float, advance: Callable[[int], None] = advance) -> None:
+                    advance(done)
+                    self.watch.loss(loss)
+
+                trainer.train_stage(job, progress)
+        if found is None:
+            found = Training(run=self.id, seconds=self.seconds()["train"], facts=facts)
+            write_training(self.folder, found)
+        return trainer, found
 
     def sample(
         self, trainer: Trainer, jobs: list[StageJob]
     ) -> tuple[tuple[Sample, ...], dict[str, int], float]:
         """Generate every missing image; returns the samples, parameter counts and network calls an image."""
-        networks = [trainer.load(job) for job in jobs]
+        networks = [trainer.build(job.stage) if self.config.tuned else trainer.load(job) for job in jobs]
         weights = [p for network in networks for p in network.parameters()]
         counts = {
             "parameters": sum(p.numel() for p in weights),
@@ -247,20 +268,13 @@ class Run:
         write_atomic(self.folder / "matches.parquet", lambda path: table.to_parquet(path, index=False))
         write_atomic(self.folder / "matches.csv", lambda path: table.to_csv(path, index=False))
 
-    def result(
-        self,
-        passed: dict[str, Any],
-        jobs: list[StageJob],
-        network: dict[str, int],
-        calls: float,
-        measurements: Any,
-    ) -> Result:
+    def result(self, passed: dict[str, Any], cost: Cost, measurements: Any) -> Result:
         """Everything above as one record."""
         config, bench = self.config, self.bench
         return Result(
             id=self.id,
             fingerprint=self.fingerprint,
-            config=config.model_dump(mode="json"),
+            config=config.recorded(),
             passed=passed,
             method=method_record(config.method),
             dataset=dataset_record(config.dataset, bench.splits),
@@ -268,17 +282,9 @@ class Run:
             embedder={"name": config.measure.embedder, **vars(bench.embedder.protocol)},
             protocol=bench.embedder.protocol.hash,
             seed=config.seed,
-            cost=Cost(
-                budget=config.train.images,
-                budget_rule=config.train.budget_rule,
-                images=sum(job.images for job in jobs),
-                images_per_stage={job.stage.name: job.images for job in jobs},
-                parameters=network["parameters"],
-                trained_parameters=network["trained"],
-                network_calls_per_image=calls,
-                seconds=self.seconds(),
-            ),
+            cost=cost,
             measurements=measurements,
+            notes=(ON_TRUST,) if config.tuned else (),
             packages=machine.package_versions(),
             commit=machine.commit(),
             device=f"{bench.device}, mixed precision {self.precision}",

@@ -16,7 +16,7 @@ from typing import Any, Literal, get_args
 
 from replication_bench.errors import ConfigError, PluginError, did_you_mean
 
-Kind = Literal["methods", "datasets", "embedders", "metrics", "reporters", "commands"]
+Kind = Literal["methods", "datasets", "embedders", "metrics", "reporters", "commands", "components"]
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,11 @@ ALIASES = {"caption-randomization": "rc", "data-augmentation": "augment"}
 
 @dataclass(frozen=True)
 class Request:
-    """What ``replbench run`` was asked for; None means: as the recipe says."""
+    """What ``replbench run`` was asked for; None means: as the recipe says.
+
+    Attributes:
+        origin: folder of the fine-tuned model that ``--from`` names; see ``replication_bench.trained.origin``.
+    """
 
     methods: tuple[str, ...] = ()
     dataset: str | None = None
@@ -40,6 +45,7 @@ class Request:
     budget_rule: str | None = None
     samples: int | None = None
     settings: tuple[str, ...] = ()
+    origin: str | None = None
 
 
 def method_parts(name: str) -> list[str]:
@@ -89,13 +95,12 @@ def open_dataset(text: str) -> Any:
     return construct("datasets", table["name"], table.get("options", {}))
 
 
-def resolve_recipe(request: Request) -> Recipe:
-    """Recipe, then ``--set``, then flags.
+def resolve_recipe(request: Request, table: dict[str, Any]) -> Recipe:
+    """``table`` (a recipe's, or the configuration of a run), then ``--set``, then flags.
 
     Raises:
         ConfigError: an unknown key or a value out of range.
     """
-    table = base_table(request)
     if request.dataset is not None:
         table["dataset"] = dataset_table(request.dataset, table)
     table.setdefault("dataset", {"name": "openmoji"})
@@ -127,21 +132,31 @@ def resolve_runs(request: Request) -> tuple[list[RunConfig], str]:
     Raises:
         ConfigError, PluginError: see ``resolve_recipe`` and ``build_method``.
     """
-    recipe = resolve_recipe(request)
-    assert recipe.dataset is not None
+    recipe = resolve_recipe(request, base_table(request))
     recipe.train.images  # noqa: B018 - an impossible budget is refused before anything is loaded
+    names = (recipe.reference, *request.methods)
+    return run_configs(recipe, names, request.seeds), recipe.reference
+
+
+def run_configs(recipe: Recipe, names: Sequence[str], seeds: Sequence[int], **more: Any) -> list[RunConfig]:
+    """One configuration a method and seed, each once; ``more`` are further values of them all.
+
+    Raises:
+        ConfigError, PluginError: see ``build_method``.
+    """
+    assert recipe.dataset is not None
     for name in recipe.methods:
         plugins.find("methods", name)
-    names = list(dict.fromkeys((recipe.reference, *request.methods)))
     dataset = NamedOptions(name=recipe.dataset.name, options=dataset_options(recipe.dataset))
     sections: dict[str, Any] = {
         "backbone": recipe.backbone,
         "train": recipe.train,
         "sample": recipe.sample,
         "measure": recipe.measure,
+        **more,
     }
     return [
         RunConfig(dataset=dataset, method=build_method(name, recipe.methods)[1], seed=seed, **sections)
-        for seed in request.seeds or (recipe.seed,)
-        for name in names
-    ], recipe.reference
+        for seed in seeds or (recipe.seed,)
+        for name in dict.fromkeys(names)
+    ]

@@ -15,7 +15,7 @@ from pydantic import Field, ValidationError, model_validator
 from replication_bench.config import Section
 from replication_bench.errors import DataError
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 
 class Measurement(Section):
@@ -79,22 +79,35 @@ class Cost(Section):
     """What a method was given and what it used.
 
     Attributes:
-        images: images seen in training, all stages together.
+        budget: images that training was given; None where the model was fine-tuned elsewhere; then ``reason`` says so.
+        budget_rule: ``total`` or ``per_stage``; ``none`` where the model was fine-tuned elsewhere.
+        images: images seen in training, all stages together; None as for ``budget``.
         images_per_stage: the same by stage.
         parameters: of all networks that sampling needs.
-        trained_parameters: of all networks that were trained.
+        trained_parameters: of all networks that were trained; None as for ``budget``.
         network_calls_per_image: U-Net evaluations for one generated image, counted.
         seconds: wall-clock seconds by step of the pipeline; not part of any comparison of equality.
+        trained_in: id of the run whose training this one shares, ``seconds["train"]`` included; None for its own.
+        reason: why nothing is known of the training.
     """
 
-    budget: int
+    budget: int | None
     budget_rule: str
-    images: int
+    images: int | None
     images_per_stage: dict[str, int]
     parameters: int
-    trained_parameters: int
+    trained_parameters: int | None
     network_calls_per_image: float
     seconds: dict[str, float] = Field(default_factory=dict)
+    trained_in: str | None = None
+    reason: str | None = None
+
+    @model_validator(mode="after")
+    def _unknown_has_a_reason(self) -> Cost:
+        unknown = {value is None for value in (self.budget, self.images, self.trained_parameters)}
+        if unknown != {self.reason is not None}:
+            raise ValueError("a training is known, or there is a reason why it is not")
+        return self
 
 
 class Match(Section):
@@ -230,7 +243,7 @@ class Result(Section):
 
 
 def upgraded(table: dict[str, Any]) -> dict[str, Any]:
-    """A result of an older schema in the form of this one: version 1 knew runs only, and has every field of a run."""
+    """A result of an older schema in the form of this one: what versions 2 and 3 made optional, older ones have."""
     return {**table, "schema_version": SCHEMA_VERSION} if "schema_version" in table else table
 
 

@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import re
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,6 +17,16 @@ from replication_bench.errors import StoreError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+
+def unwritable(path: Path, error: OSError) -> StoreError:
+    """What the user is told when ``path`` cannot be written."""
+    return StoreError(
+        "cannot write",
+        where=path,
+        got=error.strerror or str(error),
+        hint="Free space or choose another --out, then run the same command: what is finished is kept.",
+    )
 
 
 def write_atomic(path: Path, write: Callable[[Path], object]) -> None:
@@ -29,23 +40,87 @@ def write_atomic(path: Path, write: Callable[[Path], object]) -> None:
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
         os.close(handle)
     except OSError as error:
-        raise StoreError(
-            "cannot write", where=path, got=error.strerror, hint="Choose another --out."
-        ) from error
+        raise unwritable(path, error) from error
     temporary = Path(name)
     try:
         write(temporary)
         temporary.chmod(0o644)  # temporary files are born private
         temporary.replace(path)
     except OSError as error:
-        raise StoreError(
-            "cannot write",
-            where=path,
-            got=error.strerror or str(error),
-            hint="Free space or choose another --out, then run the same command: what is finished is kept.",
-        ) from error
+        raise unwritable(path, error) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def link(source: Path, target: Path) -> None:
+    """Give a file a second name that lives on when the first is removed; a copy where the disk knows no such thing.
+
+    Files are replaced and never written into, so neither name can change what the other holds.
+
+    Raises:
+        FileNotFoundError: there is no ``source``.
+        StoreError: ``target`` cannot be written.
+    """
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.stem}-") as folder:
+            temporary = Path(folder) / target.name
+            try:
+                os.link(source, temporary)
+            except OSError:
+                shutil.copyfile(source, temporary)
+            temporary.replace(target)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise unwritable(target, error) from error
+
+
+def check_replaceable(path: Path, ours: Callable[[Path], bool]) -> None:
+    """Whether a new folder may take the name ``path``: nothing is there, an empty folder, or one that is ``ours``.
+
+    Raises:
+        StoreError: something else is there.
+    """
+    if path.is_dir() and (ours(path) or not any(path.iterdir())):
+        return
+    if path.exists() or path.is_symlink():
+        raise StoreError(
+            "something else is there",
+            where=path,
+            want="a new or empty folder, or an earlier one of the same command",
+            hint="Choose another folder.",
+        )
+
+
+def write_folder(path: Path, write: Callable[[Path], object], ours: Callable[[Path], bool]) -> None:
+    """Let ``write`` fill a temporary sibling of ``path``, then rename it: a reader sees all of the folder or none.
+
+    Args:
+        path: the folder; one that is there is replaced as a whole where ``check_replaceable`` allows it.
+        write: fills the empty folder that it is given.
+        ours: see ``check_replaceable``.
+
+    Raises:
+        StoreError: something else is there, or the folder cannot be written in full.
+    """
+    path = path.resolve()
+    check_replaceable(path, ours)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        room = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}-"))
+    except OSError as error:
+        raise unwritable(path, error) from error
+    try:
+        (room / "new").mkdir()
+        write(room / "new")
+        if path.exists():
+            path.rename(room / "old")
+        (room / "new").rename(path)
+    except OSError as error:
+        raise unwritable(path, error) from error
+    finally:
+        shutil.rmtree(room, ignore_errors=True)
 
 
 def write_json(path: Path, value: Any) -> None:

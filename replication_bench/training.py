@@ -12,6 +12,7 @@ from accelerate import Accelerator
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from replication_bench.backbone import Backbone
 from replication_bench.config import TrainConfig
 from replication_bench.data.example import Examples
 from replication_bench.denoiser import UNetDenoiser
@@ -63,6 +64,18 @@ def draw_caption(method: Method, data: Examples, index: int, image: int, seeds: 
     return method.caption(data[index].captions[0], data[index], rng)
 
 
+def build_network(method: Method, backbone: Backbone, stage: Stage, seeds: Seeds) -> nn.Module:
+    """The network of a stage with initial weights that depend on the seed alone."""
+    with seeds.ambient("build", stage.name):
+        return method.build(backbone, stage)
+
+
+def load_network(network: nn.Module, final: Path) -> nn.Module:
+    """``network`` with the trained weights in the file ``final``, loaded strictly."""
+    network.load_state_dict(load_file(final), strict=True)
+    return network
+
+
 class Trainer:
     """Trains the stages of one method on one training set."""
 
@@ -100,14 +113,12 @@ class Trainer:
 
     def build(self, stage: Stage) -> nn.Module:
         """The stage's network with initial weights that depend on the seed alone."""
-        with self.seeds.ambient("build", stage.name):
-            return self.method.build(self.ctx.backbone, stage).to(self.accelerator.device)
+        network = build_network(self.method, self.ctx.backbone, stage, self.seeds)
+        return network.to(self.accelerator.device)
 
     def load(self, job: StageJob) -> nn.Module:
         """A trained stage, rebuilt and loaded strictly; what was trained still asks for gradients."""
-        network = self.build(job.stage)
-        network.load_state_dict(load_file(job.final), strict=True)
-        return network
+        return load_network(self.build(job.stage), job.final)
 
     def step(self, state: TrainingState, stage: Stage, start: int, stop: int) -> float:
         """One optimiser step on the images [start, stop) of this stage's clock; returns the mean loss."""

@@ -97,7 +97,7 @@ def remarks(table: BoardTable) -> list[str]:
     ]
     lines += [f"{row.label}: control, {row.why}." for row in table.rows if row.role == "control"]
     lines += [f"{row.label}: {row.why}" for row in table.rows if row.role == "reported"]
-    return list(dict.fromkeys(lines + warnings(table) + dataset_notes(table)))
+    return list(dict.fromkeys(lines + warnings(table) + result_notes(table)))
 
 
 def verdicts(table: BoardTable) -> list[str]:
@@ -122,6 +122,7 @@ def warnings(table: BoardTable) -> list[str]:
     ]
 
 
-def dataset_notes(table: BoardTable) -> list[str]:
-    """What the datasets say must stand beside every number."""
-    return [r.dataset.note for group in table.board.groups for r in group.results if r.dataset.note]
+def result_notes(table: BoardTable) -> list[str]:
+    """What must stand beside every number: of the datasets, and of the results themselves."""
+    results = [result for group in table.board.groups for result in group.results]
+    return [note for result in results for note in (result.dataset.note, *result.notes) if note]

@@ -13,7 +13,7 @@ from replication_bench.results import Result, read_result
 NAME = "result.json"
 UNLIKE: Any = {
     **dict.fromkeys(("created", "passed", "packages", "device", "commit", "schema_version"), True),
-    "cost": {"seconds"},
+    "cost": {"seconds", "trained_in"},
 }
 
 

@@ -27,7 +27,7 @@ def name_of(result: Result) -> str:
 
 
 def budget_of(result: Result) -> int | None:
-    """Images that the method was given."""
+    """Images that the method was given; None where nobody knows."""
     return result.cost.budget if result.cost else None
 
 
@@ -42,7 +42,7 @@ def why_control(result: Result, reference: str, cheapest: int | None, whole: str
     Args:
         result: of the row.
         reference: the method that reductions are counted from.
-        cheapest: the smallest budget beside it.
+        cheapest: the smallest budget beside it; None where none is known.
         whole: what that is the smallest of, in words.
     """
     budget = budget_of(result)

@@ -255,7 +255,8 @@ def costs(group: Group) -> dict[str, Value]:
         "calls": [cost.network_calls_per_image if cost else None for cost in found],
         "seconds": [cost.seconds.get("train") if cost else None for cost in found],
     }
-    reason = "no timings were recorded" if all(found) else NOT_MEASURED
+    unknown = next((cost.reason for cost in found if cost and cost.reason), "no timings were recorded")
+    reason = unknown if all(found) else NOT_MEASURED
     return {key: plain_mean(values, reason) for key, values in numbers.items()}
 
 

@@ -26,7 +26,8 @@ def make_rows(results: Sequence[Result], reference: str = "none") -> list[Row]:
         ConfigError: results of unlike boards.
     """
     require_one_board(results)
-    cheapest = min((result.ran.cost.budget for result in results), default=0)
+    budgets = (result.ran.cost.budget for result in results)
+    cheapest = min((budget for budget in budgets if budget is not None), default=None)
     return [
         make_row(result, reference_of(result, results, reference), reference, cheapest) for result in results
     ]
@@ -49,24 +50,25 @@ def reference_of(result: Result, results: Sequence[Result], reference: str) -> R
     """What ``result`` is compared with: of the same seed, and of the same budget or else the smallest."""
     found = [r for r in results if r.ran.method.name == reference and r.seed == result.seed]
     return min(
-        found, key=lambda r: (r.ran.cost.budget != result.ran.cost.budget, r.ran.cost.budget), default=None
+        found,
+        key=lambda r: (r.ran.cost.budget != result.ran.cost.budget, r.ran.cost.budget or 0),
+        default=None,
     )
 
 
-def make_row(result: Result, base: Result | None, reference: str, cheapest: int) -> Row:
-    """The row of one result compared with ``base``; ``cheapest`` is the smallest budget of the group."""
+def make_row(result: Result, base: Result | None, reference: str, cheapest: int | None) -> Row:
+    """The row of one result compared with ``base``; ``cheapest`` is the smallest known budget of the group."""
+    cost = result.ran.cost
     found = {name: value_or_reason(result.measurement(name)) for name in MEASURED}
     found |= reductions(result, base, reference) | interval_of(result)
-    found["seconds"] = (
-        sum(result.ran.cost.seconds.values()) if result.ran.cost.seconds else "no timings were recorded"
-    )
+    found["seconds"] = sum(cost.seconds.values()) if cost.seconds else "no timings were recorded"
+    found["images"] = cost.reason or NOT_MEASURED if cost.images is None else cost.images
     return {
         "id": result.id,
         "method": result.ran.method.name,
         "seed": result.seed,
         **{key: None if isinstance(value, str) else value for key, value in found.items()},
-        "images": result.ran.cost.images,
-        "parameters": result.ran.cost.parameters,
+        "parameters": cost.parameters,
         "reference": result.ran.method.name == reference,
         "control": why_control(result, reference, cheapest, "group"),
         "missing": {key: value for key, value in found.items() if isinstance(value, str)},

@@ -110,14 +110,15 @@ class Table:
         return grid
 
     def notes(self, results: Sequence[Result], reference: str = "none") -> Group:
-        """What stands below: reasons of missing values, controls, warnings, reported claims, notes."""
+        """What stands below: reasons of missing values, controls, shared training, warnings, claims, notes."""
         rows = make_rows(results, reference)
         lines = [f"{mark} {reason}" for reason, mark in footnotes(rows).items()]
         lines.append(
             f"reduction: 1 - R / R of {reference}; above floor: the same with the floor taken from both"
         )
         lines += [f"control: {row['method']}: {row['control']}" for row in rows if row["control"]]
-        lines += [*warnings(results), *claims(results), *(r.dataset.note for r in results if r.dataset.note)]
+        lines += [*shared_training(results), *warnings(results), *claims(results)]
+        lines += [note for r in results for note in (r.dataset.note, *r.notes) if note]
         return Group(*map(plain, dict.fromkeys(lines)))
 
     def anchors(self, results: Sequence[Result]) -> Grid:
@@ -208,6 +209,15 @@ def footnotes(rows: Sequence[Row]) -> dict[str, str]:
 def mark_of(row: Row, key: str, marks: dict[str, str]) -> str:
     """The footnote mark of a missing value; empty where the value is there."""
     return marks[row["missing"][key]] if key in row["missing"] else ""
+
+
+def shared_training(results: Sequence[Result]) -> list[str]:
+    """Which runs use the weights of another one."""
+    return [
+        f"{r.ran.method.name}: trained in {r.ran.cost.trained_in}, whose seconds of training are counted"
+        for r in results
+        if r.ran.cost.trained_in
+    ]
 
 
 def warnings(results: Sequence[Result]) -> list[str]:

@@ -24,6 +24,12 @@ def test_every_shipped_recipe_is_valid() -> None:
         validate(read_recipe(name), name)
 
 
+def test_stamps_are_measured_with_the_numbers_chosen_on_openmoji() -> None:
+    drawings, stamps = read_recipe("openmoji"), read_recipe("stamps")
+    assert drawings.pop("dataset")["name"] != stamps.pop("dataset")["name"]
+    assert stamps == drawings
+
+
 def test_an_unknown_key_names_the_closest() -> None:
     with pytest.raises(ConfigError, match=r"unknown key 'sample\.step'.*Did you mean 'steps'"):
         validate({"sample": {"step": 3}}, "test")

@@ -18,6 +18,9 @@ from replication_bench.cli import images  # noqa: F401
 from replication_bench.cli import results  # noqa: F401
 
 # isort: split
+from replication_bench.cli import models  # noqa: F401
+
+# isort: split
 from replication_bench.cli import lists  # noqa: F401
 
 # isort: split

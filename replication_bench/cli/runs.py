@@ -30,6 +30,15 @@ def run(
         list[str] | None,
         typer.Option("--set", help="key=value into the configuration, as methods.loyal.tau=300."),
     ] = None,
+    origin: Annotated[
+        Path | None,
+        typer.Option(
+            "--from",
+            help="Sample a model that is fine-tuned already, without training: the folder of a run (methods go onto "
+            "its own) or of a diffusers pipeline (name its images with --dataset).",
+            metavar="RUN_OR_PIPELINE",
+        ),
+    ] = None,
     out: Annotated[Path, typer.Option(help="Where runs are written.")] = Path("runs"),
     track: Annotated[
         str, typer.Option(help="Send losses, metrics and samples to none, tensorboard, wandb or mlflow.")
@@ -51,6 +60,7 @@ def run(
             budget_rule=budget_rule,
             samples=samples,
             settings=tuple(setting or ()),
+            origin=None if origin is None else str(origin),
         ),
         out,
         json,

@@ -18,6 +18,7 @@ from replication_bench.resolve import Request, resolve_runs
 from replication_bench.results import Result
 from replication_bench.store import check_writable
 from replication_bench.tracking import Tracked, check_tracker
+from replication_bench.trained.origin import open_origin
 from replication_bench.workbench import Workbench
 
 
@@ -30,15 +31,20 @@ def execute(
         ReplbenchError: before any training where the input is at fault.
     """
     check_tracker(track)
-    configs, reference = resolve_runs(request)
+    origin = None if request.origin is None else open_origin(Path(request.origin))
+    configs, reference = resolve_runs(request) if origin is None else origin.resolve(request)
     check_writable(out)
     bench = Workbench(configs[0])
+    if origin is not None:
+        origin.check(bench)
     progress = new_progress(console)
     runs = [Run(config, bench, out, Bars(progress)) for config in configs]
     for run in runs:
         run.jobs()  # what cannot be meant is refused before the first run trains
         if run.finished() is None:
             run.prepare()
+            if origin is not None:
+                origin.lend(run)
     done = []
     with progress:
         for run in runs:
@@ -55,9 +61,7 @@ def watched(run: Run, passed: dict[str, Any], track: str) -> Result:
     run.watch = Recorder(run.folder / NAME, run.watch)
     if track == "none":
         return run.execute(passed)
-    tracked = run.watch = Tracked(
-        track, run.id, run.out / track, run.config.model_dump(mode="json"), run.watch
-    )
+    tracked = run.watch = Tracked(track, run.id, run.out / track, run.config.recorded(), run.watch)
     result = run.execute(passed)
     tracked.finish(result, run.folder / "samples")
     return result

@@ -11,13 +11,11 @@ from loyal.blocks import (
     BLOCKS,
     CONVOLUTIONS,
     PARAMETER_FREE,
-    MaxUnpool,
-    NoSkip,
     Transfer,
     draw,
-    new_block,
     skip_names,
 )
+from loyal.layers import MaxUnpool, NoSkip, new_block
 from replication_bench.errors import ConfigError
 
 SIZES = [(1, 1), (1, 3), (2, 1), (3, 2), (4, 4), (5, 7)]
@@ -29,7 +27,7 @@ def noise(*shape: int, seed: int = 0) -> Tensor:
 
 def drawn(channels: int = 6, seed: int = 0, **options: Any) -> nn.Module:
     transfer = Transfer(**options)
-    block = new_block(transfer, channels)
+    block = new_block(transfer.options, channels)
     draw(block, transfer.init, torch.Generator().manual_seed(seed))
     return block
 
@@ -148,7 +146,7 @@ def test_parameter_free_blocks_have_no_parameters(block: str) -> None:
 @pytest.mark.parametrize("block", CONVOLUTIONS)
 def test_blocks_take_a_dtype(block: str) -> None:
     transfer = Transfer(block=block)
-    module = new_block(transfer, 4, dtype=torch.bfloat16)
+    module = new_block(transfer.options, 4, dtype=torch.bfloat16)
     draw(module, transfer.init, torch.Generator())
     assert module(noise(1, 4, 2, 2).bfloat16()).dtype == torch.bfloat16
 
