@@ -137,7 +137,11 @@ def test_a_tenth_is_kept_back_from_training(recipe: SimpleNamespace, work: Path)
 def test_short_texts_are_encoded_as_open_clip_does(recipe: SimpleNamespace, work: Path) -> None:
     arrays = dict(np.load(work / "data.npz"))
     model = recipe.model.new_model(int(arrays["vocabulary"])).eval()
-    tokens = torch.from_numpy(arrays["tokens"]).long()
+    texts = ["red circle", "red", "red circle red circle blue", "square", "blue blue blue blue blue blue"]
+    tokens = torch.from_numpy(
+        recipe.prepare.token_rows(recipe.prepare.new_tokenizer(CAPTIONS, []), texts)
+    ).long()
+    assert len(set(tokens.argmax(1).tolist())) > 2
     with torch.no_grad():
         torch.testing.assert_close(recipe.model.encode_short(model, tokens), model.encode_text(tokens))
 
