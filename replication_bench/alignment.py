@@ -7,38 +7,19 @@ is the cosine, -1 to 1; torchmetrics prints ``max(100 * cosine, 0)``. Hessel et 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from replication_bench.embedders.protocol import ImageTextEmbedder, Vectors
 from replication_bench.errors import ConfigError, DataError
+from replication_bench.metrics.metric import NO_FLOATS, Alignment, Floats
 
-
-@dataclass(frozen=True)
-class Alignment:
-    """Scores of images against their own texts.
-
-    Attributes:
-        name: what the score is called: embedder and protocol.
-        scores: float32 [n], cosine.
-        cut: how many texts were longer than the text tower reads.
-    """
-
-    name: str
-    scores: NDArray[np.float32]
-    cut: int
-
-    @property
-    def mean(self) -> float | None:
-        """Mean cosine; None for no images."""
-        return float(self.scores.mean(dtype=np.float64)) if len(self.scores) else None
+CLIP = "open-clip"
 
 
 def score_name(embedder: ImageTextEmbedder) -> str:
     """``CLIP score (ViT-B-16 openai)``, or ``text alignment (pocket-clip)`` for a model that is not CLIP."""
-    kind = "CLIP score" if embedder.name == "open-clip" else "text alignment"
+    kind = "CLIP score" if embedder.name == CLIP else "text alignment"
     return f"{kind} ({embedder.protocol.name})"
 
 
@@ -55,15 +36,48 @@ def require_texts(embedder: object) -> ImageTextEmbedder:
     raise ConfigError(f"the embedder '{name}' has no text tower", want="an image-text embedder", hint=hint)
 
 
-def align(embedder: ImageTextEmbedder, images: Vectors, texts: Sequence[str]) -> Alignment:
-    """Scores of images, as vectors [n, dim] of ``embedder``, against the n texts that belong to them.
+def cosines(embedder: ImageTextEmbedder, images: Vectors, texts: Sequence[str]) -> Floats:
+    """Cosine of each image, as vectors [n, dim] of ``embedder``, with its own text: float32 [n]; NaN for an empty text.
 
     Raises:
         DataError: unlike numbers of images and texts.
     """
     if len(images) != len(texts):
         raise DataError("every image needs one text", got=f"{len(images)} images, {len(texts)} texts")
-    distinct = list(dict.fromkeys(texts))
-    rows = embedder.texts(distinct)[[distinct.index(text) for text in texts]] if texts else images
-    scores = np.einsum("nd,nd->n", images, rows, dtype=np.float32)
-    return Alignment(score_name(embedder), scores, embedder.count_cut(texts))
+    known = {text: row for row, text in enumerate(dict.fromkeys(filter(None, texts)))}
+    scores = np.full(len(texts), np.nan, dtype=np.float32)
+    given = [place for place, text in enumerate(texts) if text]
+    if given:
+        rows = embedder.texts(list(known))[[known[texts[place]] for place in given]]
+        scores[given] = np.einsum("nd,nd->n", images[given], rows, dtype=np.float32)
+    return scores
+
+
+def align(
+    embedder: ImageTextEmbedder,
+    images: Vectors,
+    texts: Sequence[str],
+    train: Vectors | None = None,
+    captions: Sequence[str] = (),
+) -> Alignment:
+    """How well generated images fit their prompts, and training images their captions.
+
+    Args:
+        embedder: with both towers.
+        images: its vectors of the generated images, [g, dim].
+        texts: the prompt of each; empty where there is none.
+        train: its vectors of the training images, [t, dim], where they are known.
+        captions: the caption of each training image.
+
+    Raises:
+        DataError: unlike numbers of images and texts.
+    """
+    return Alignment(
+        values=cosines(embedder, images, texts),
+        model=score_name(embedder),
+        clip=embedder.name == CLIP,
+        train=NO_FLOATS if train is None else cosines(embedder, train, captions),
+        truncated=embedder.count_cut([text for text in texts if text]),
+        embedder=embedder.name,
+        protocol=embedder.protocol.hash,
+    )

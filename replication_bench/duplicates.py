@@ -17,6 +17,7 @@ from replication_bench.errors import ConfigError
 
 ROWS = 2048
 THRESHOLD = 0.75
+SAME = 0.95
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
 Pairs = NDArray[np.int64]  # [2, pairs]
@@ -30,11 +31,13 @@ class Alike:
         labels: number of each image's group, int64 [n], numbered by first member; an image alone is a group too.
         closest: similarity of each image to its nearest other one, float32 [n]; -1 for an only image.
         threshold: two images are linked where their similarity is above it (strict).
+        same: images above ``SAME`` of each one, itself included, int64 [n].
     """
 
     labels: Ints
     closest: Floats
     threshold: float
+    same: Ints
 
     @property
     def sizes(self) -> Ints:
@@ -102,17 +105,27 @@ def find_alike(
     check_threshold(threshold, "threshold")
     labels, closest = np.arange(len(vectors)), np.full(len(vectors), -1, dtype=np.float32)
     pairs: list[Pairs] = []
+    same = np.ones(len(vectors), dtype=np.int64)
     for rows, columns in tiles(len(vectors)):
         tile = vectors[rows] @ vectors[columns].T
         if rows == columns:
             np.fill_diagonal(tile, -np.inf)
         np.maximum(closest[rows], tile.max(axis=1), out=closest[rows])
         np.maximum(closest[columns], tile.max(axis=0), out=closest[columns])
+        count_same(tile > SAME, same[rows], same[columns] if rows != columns else None)
         pairs += linked(tile > threshold, labels[rows], labels[columns])
         if columns.stop == len(vectors):  # the last tile of a row of tiles
             labels, pairs = joined(labels, pairs), []
             progress(rows.stop)
-    return Alike(numbered(labels), closest, threshold)
+    return Alike(numbered(labels), closest, threshold, same)
+
+
+def count_same(above: NDArray[np.bool_], rows: Ints, columns: Ints | None) -> None:
+    """Add the pairs of a tile to the counts of both sides; a tile on the diagonal holds every pair twice."""
+    if above.any():
+        rows += above.sum(axis=1)
+        if columns is not None:
+            columns += above.sum(axis=0)
 
 
 def linked(above: NDArray[np.bool_], first: Ints, second: Ints) -> list[Pairs]:

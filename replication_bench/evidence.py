@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from replication_bench.duplicates import SAME
 from replication_bench.looks import Images, look_cached
 from replication_bench.metrics.kernels import blocks
 from replication_bench.metrics.metric import (
@@ -25,7 +26,6 @@ from replication_bench.metrics.tiles import Closest, closest
 from replication_bench.search import Neighbours, nearest
 from replication_bench.statistics.measuring import Step, no_step
 
-ALIKE = 0.95
 LARGEST_TRAIN = 50_000
 MOST_PAIRS = 100_000_000
 NO_PIXELS = "no pixels were given, only vectors"
@@ -69,7 +69,7 @@ def own_similarity(generated: Floats, train: Floats, sources: Sequence[Sequence[
     return np.array(found, dtype=np.float32)
 
 
-def count_alike(train: Floats, threshold: float = ALIKE, repeats: Sequence[int] | None = None) -> Ints:
+def count_alike(train: Floats, threshold: float = SAME, repeats: Sequence[int] | None = None) -> Ints:
     """Training images above ``threshold`` of each one, itself included: int64 [t].
 
     Args:
@@ -105,7 +105,7 @@ class Seen(NamedTuple):
     complexity: Complexity
 
 
-def see(pixels: Pixels, step: Step) -> Seen | str:
+def see(pixels: Pixels, step: Step = no_step) -> Seen | str:
     """Compare the images themselves, or why not."""
     sets = {"train": pixels.train, "heldout": pixels.heldout, "generated": pixels.generated}
     given = {name: images for name, images in sets.items() if images is not None and images.count}
@@ -137,8 +137,8 @@ def build_evidence(
     features: Features | None = None,
     prompts: Sequence[str] | None = None,
     sources: Sequence[Sequence[int]] | None = None,
-    pixels: Pixels | None = None,
-    alignment: Alignment | None = None,
+    pixels: Pixels | Seen | str | None = None,
+    alignment: Alignment | str | None = None,
     duplicates: Ints | None = None,
     repeats: Sequence[int] | None = None,
     spaces: Mapping[str, Evidence] | None = None,
@@ -160,8 +160,8 @@ def build_evidence(
         features: what distances between distributions are taken on instead of the unit vectors.
         prompts: the original prompt of each generated image; images of one prompt are drawn together.
         sources: for each generated image, the training rows whose caption prompted it (see ``find_sources``).
-        pixels: access to the images.
-        alignment: of the images with their prompts.
+        pixels: access to the images; or what ``see`` found in them, or why there are none.
+        alignment: of the images with their prompts; a text says why there is none.
         duplicates: training images alike to each one, itself included, [t]; counted where None.
         repeats: how often the training set holds each training image, [t], counted with ``duplicates``.
         spaces: evidence in the spaces of further embedders, by name, each made by this function.
@@ -176,9 +176,11 @@ def build_evidence(
     """
     matches = matches or nearest(generated, train)
     reasons = {}
-    seen = see(pixels, step) if pixels else NO_PIXELS
+    seen = see(pixels, step) if isinstance(pixels, Pixels) else pixels or NO_PIXELS
     if isinstance(seen, str):
         reasons["pixels"] = seen
+    if isinstance(alignment, str):
+        reasons["alignment"], alignment = alignment, None
     if duplicates is None and len(train) > LARGEST_TRAIN:
         reasons["duplicates"] = f"more than {LARGEST_TRAIN:,} training images; count duplicates beforehand"
         duplicates = NO_INTS
@@ -214,6 +216,7 @@ def from_pixels(seen: Seen | str) -> dict[str, Any]:
         "carlini": seen.generated.carlini,
         "tiled_l2": seen.generated.tiled_l2,
         "local": seen.generated.local,
+        "local_source": seen.generated.source,
         "local_floor": seen.heldout.local if seen.heldout else NO_FLOATS,
         "complexity": seen.complexity,
     }

@@ -16,6 +16,7 @@ from replication_bench.looks import Images
 from replication_bench.metrics import Evidence, all_metrics
 from replication_bench.results import Measurement
 from replication_bench.search import Neighbours, nearest
+from replication_bench.spaces import measured_further
 from replication_bench.statistics import measure
 from replication_bench.store import write_atomic
 
@@ -83,9 +84,10 @@ def measure_run(run: Run, samples: Sequence[Sample], vectors: Embedded) -> tuple
 
 def find_evidence(run: Run, samples: Sequence[Sample], vectors: Embedded) -> tuple[Evidence, Neighbours]:
     """Search in all three directions, and keep what metrics may look at."""
-    bench, splits = run.bench, run.bench.splits
+    bench, splits, step = run.bench, run.bench.splits, run.watch.step
     matches = nearest(vectors.generated, vectors.train, min(MATCHES_KEPT, len(splits.train)))
     prompts = [sample.caption for sample in samples]
+    made, captions = sampled(run, samples), [example.captions[0] for example in splits.train]
     return build_evidence(
         vectors.generated,
         vectors.train,
@@ -95,8 +97,9 @@ def find_evidence(run: Run, samples: Sequence[Sample], vectors: Embedded) -> tup
         prompts=prompts,
         sources=find_sources(prompts, [example.captions for example in splits.train]),
         repeats=[example.repeats for example in splits.train],
-        pixels=Pixels(sampled(run, samples), bench.images(splits.train), bench.images(splits.heldout)),
-        step=run.watch.step,
+        pixels=Pixels(made, bench.images(splits.train), bench.images(splits.heldout)),
+        step=step,
+        **measured_further(bench.further, bench.rows_of(made, step), prompts, captions),
     ), matches
 
 

@@ -121,6 +121,7 @@ class Match(Section):
         prompt: what the image was generated from; empty where it is not known.
         train_caption: first caption of the training image; empty where it has none.
         own_prompt: cosine with the nearest training image whose caption is the prompt; None where no caption is.
+        local: how well the better half of the tiles agrees, in place; None where the pixels were not compared.
         label: ``exact``, ``template`` or ``none``; empty where nothing was labelled.
         group: number of the group of near-duplicates that the training image is in; None where none was looked for.
         group_size: images in that group; 1 for an image that nothing repeats.
@@ -133,6 +134,7 @@ class Match(Section):
     prompt: str = ""
     train_caption: str = ""
     own_prompt: float | None = None
+    local: float | None = None
     label: str = ""
     group: int | None = None
     group_size: int | None = None

@@ -13,12 +13,15 @@ from replication_bench.config import NamedOptions, RunConfig
 from replication_bench.data.duplication import duplicated
 from replication_bench.data.example import Example, Examples, Splits
 from replication_bench.embedders import parse
-from replication_bench.embedders.cache import embed_cached
+from replication_bench.embedders.cache import embed, embed_cached
 from replication_bench.embedders.protocol import Embedder, Vectors
 from replication_bench.errors import DataError
 from replication_bench.looks import Images
+from replication_bench.metrics.metric import Rows
 from replication_bench.optimisers import check_optimiser
 from replication_bench.processes import ALONE, Processes
+from replication_bench.spaces import RowsOf, choose_further
+from replication_bench.statistics.measuring import Step
 from replication_bench.store import cache_folder
 
 
@@ -40,6 +43,7 @@ class Workbench:
         name, options = parse(config.measure.embedder)
         self.chosen = NamedOptions(name=name, options=options | config.measure.embedder_options)
         self.embedder: Embedder = plugins.construct("embedders", name, self.chosen.options)
+        self.further = choose_further(config.measure)
         dataset = plugins.construct("datasets", config.dataset.name, config.dataset.options)
         with processes.main_first():
             self.splits: Splits = duplicated(dataset.load(self.embedder), config.duplication)
@@ -67,13 +71,36 @@ class Workbench:
         return Images(lambda i: self.view(examples[i]), len(examples), self.contents(examples))
 
     def vectors(
-        self, examples: Examples, progress: Callable[[int], None], processes: Processes = ALONE
+        self,
+        examples: Examples,
+        progress: Callable[[int], None],
+        processes: Processes = ALONE,
+        embedder: Embedder | None = None,
+        raw: bool = False,
     ) -> Vectors:
-        """Vectors of a split, from the cache where they are there; see ``embed_cached``."""
-        contents = self.contents(examples)
+        """Vectors of a split by the run's embedder, or a further one, from the cache; see ``embed_cached``."""
         return embed_cached(
-            self.embedder, lambda i: self.view(examples[i]), contents, cache_folder(), progress, processes
+            embedder or self.embedder,
+            lambda i: self.view(examples[i]),
+            self.contents(examples),
+            cache_folder(),
+            progress,
+            processes,
+            raw,
         )
+
+    def rows_of(self, generated: Images, step: Step) -> RowsOf:
+        """What further embedders make of generated images and of the splits."""
+
+        def rows(embedder: Embedder, role: str, raw: bool) -> Rows:
+            examples: Examples = getattr(self.splits, role, self.splits.train)
+            count = generated.count if role == "generated" else len(examples)
+            advance = step(f"{embedder.name}: {role}", count)
+            if role == "generated":
+                return embed(embedder, generated.load, count, advance, raw=raw)
+            return self.vectors(examples, advance, embedder=embedder, raw=raw)
+
+        return rows
 
     def ceiling_vectors(self, progress: Callable[[int], None]) -> Vectors:
         """Vectors of the training images after the backbone's own VAE round trip; all processes share the work."""
@@ -95,4 +122,5 @@ class Workbench:
             "dataset": self.splits.fingerprint,
             "backbone": self.backbone.sha256,
             "protocol": self.embedder.protocol.hash,
+            **self.further.facts,
         }

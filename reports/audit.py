@@ -19,12 +19,16 @@ PAIRS = 10
 SHOWN = (
     ("copies_share", "share of copies"),
     ("copied_groups", "different images copied"),
+    ("template_share", "share of template copies"),
     ("copy_threshold", "threshold of a copy"),
     ("R", "R, 95th percentile"),
     ("sim_mean", "mean similarity"),
     ("sim_max", "highest similarity"),
     ("sim_gt_05pc", "share above 0.5"),
     ("own_prompt_mean", "own prompt, mean"),
+    ("alignment_mean", "fit to the prompts"),
+    ("fid_heldout", "FID against held-out"),
+    ("fid_train", "FID against train"),
     ("floor_95pc", "held-out, 95th percentile"),
     ("threshold", "calibrated threshold"),
     ("sim_gt_calibrated", "share above calibrated"),
@@ -57,12 +61,14 @@ def headline(result: Result, matches: Sequence[Match]) -> Text:
     """The answer in one line."""
     found = [m for m in matches if m.rank == 1]
     copies = [m for m in found if m.label == "exact"]
+    parts = len({m.generated for m in matches if m.label == "template"} - {m.generated for m in copies})
     limit = result.value("copy_threshold")
     above = f" above {limit:.3g}" if limit is not None else ""
     sources = len({m.train for m in copies})
     text = f"{len(copies)} of {len(found)} generated images are copies (similarity{above})"
     ending = f" of {sources} training images" if copies else ""
-    return Text(text + ending, style="bold red" if copies else "bold")
+    more = f"; {parts} more copy half of an image (template)" if parts else ""
+    return Text(text + ending + more, style="bold red" if copies or parts else "bold")
 
 
 def pairs(matches: Sequence[Match]) -> Grid:
@@ -82,8 +88,9 @@ def pairs(matches: Sequence[Match]) -> Grid:
 
 
 def embedders(result: Result) -> list[str]:
-    """Hashes of the protocols, in the order of the audit."""
-    return list(dict.fromkeys(m.protocol for m in result.measurements if m.protocol))
+    """Hashes of the protocols, in the order of the audit; an image-text model has no column of its own."""
+    found = [m.protocol for m in result.measurements if m.name == "copy_threshold" and m.protocol]
+    return found or [result.protocol]
 
 
 def title_of(result: Result, protocol: str) -> str:
@@ -102,8 +109,11 @@ def numbers(result: Result) -> Grid:
         grid.add_column(Text(title_of(result, protocol)), justify="right", no_wrap=True)
     for name, text in SHOWN:
         found = {m.protocol: m for m in result.measurements if m.name == name}
-        if any(m.value is not None for m in found.values()):
-            grid.add_row(plain(text), *(plain(cell(found.get(protocol))) for protocol in protocols))
+        elsewhere = next((m for protocol, m in found.items() if protocol not in protocols), None)
+        columns = [found.get(protocol) for protocol in protocols]
+        columns[0] = columns[0] or elsewhere
+        if any(m is not None and m.value is not None for m in columns):
+            grid.add_row(plain(text), *(plain(cell(one)) for one in columns))
     return grid
 
 
@@ -120,6 +130,8 @@ def notes(result: Result) -> Group:
     lines = [sets_line(result), *result.notes]
     rule = result.measurement("copy_threshold")
     lines += [f"copy: {rule.note}"] if rule and rule.note else []
+    fit = result.measurement("alignment_mean")
+    lines += [f"fit to the prompts: {fit.note}"] if fit and fit.note else []
     lines += [note for images in result.images for note in images.notes]
     reasons: dict[str, list[str]] = {}
     for m in result.measurements:

@@ -128,6 +128,10 @@ def test_a_run_end_to_end(
     assert none["cost"]["images"] == loyal["cost"]["images"] == dual["cost"]["images"] == 16
     assert loyal["cost"]["parameters"] > dual["cost"]["parameters"] == 2 * none["cost"]["parameters"]
     assert none["cost"]["network_calls_per_image"] == loyal["cost"]["network_calls_per_image"] == 4
+    measured = {m["name"]: m for m in loyal["measurements"]}
+    assert measured["sim_mean:efficientnet-lite0"]["value"] is not None
+    assert measured["alignment_mean"]["note"] == "text alignment (pocket-clip)"
+    assert measured["clip_score"]["reason"].endswith("is no CLIP score; see alignment_mean")
     folder = tmp_path / "a" / loyal["id"]
     assert {"result.json", "matches.parquet", "matches.csv", "pairs.png"} <= {
         p.name for p in folder.iterdir()
@@ -147,11 +151,12 @@ def test_a_run_end_to_end(
 
 
 def test_killed_anywhere_and_run_again(tiny: Path, pictures: Path, tmp_path: Path) -> None:
+    alone = ("--set", "measure.alignment=none", "--set", "measure.fidelity=none", "--json")
     command = [sys.executable, "-m", "replication_bench.cli"]
     whole = subprocess.run(
-        [*command, *arguments(tiny, pictures, tmp_path / "whole", "--json")], capture_output=True, check=True
+        [*command, *arguments(tiny, pictures, tmp_path / "whole", *alone)], capture_output=True, check=True
     )
-    flags = [*command, *arguments(tiny, pictures, tmp_path / "cut", "--json")]
+    flags = [*command, *arguments(tiny, pictures, tmp_path / "cut", *alone)]
     for pattern in ("checkpoint.pt", "batch-0000.json"):
         kill_when_there(flags, tmp_path / "cut", pattern)
         assert not list((tmp_path / "cut").rglob("result.json"))

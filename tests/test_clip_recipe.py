@@ -26,10 +26,11 @@ CAPTIONS = [
 @pytest.fixture
 def recipe(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     monkeypatch.syspath_prepend(str(ROOT / "scripts"))
-    names = ("augment", "model", "pack", "prepare", "teacher", "train")
+    names = ("augment", "model", "pack", "prepare", "steps", "teacher", "train", "views")
     rooms = SimpleNamespace(**{name: import_module(f"clip.{name}") for name in names})
     for name, value in (("BATCH", 4), ("PHRASES", 8)):
         monkeypatch.setattr(rooms.train, name, value)
+    monkeypatch.setattr(rooms.views, "VIEWS", 2)
     monkeypatch.setattr(rooms.augment, "PIXELS", 32)
     return rooms
 
@@ -64,16 +65,27 @@ def work(recipe: SimpleNamespace, tmp_path: Path) -> Path:
     return tmp_path
 
 
+def towers(work: Path) -> list[bytes]:
+    return [(work / f"{tower}.safetensors").read_bytes() for tower in ("text", "image")]
+
+
+def train(recipe: SimpleNamespace, work: Path, seed: int = 0) -> list[bytes]:
+    for tower, budget in (("text", 24), ("image", 12)):
+        recipe.train.train(work, tower, budget, device="cpu", seed=seed, validate=False)
+    return towers(work)
+
+
 @pytest.mark.usefixtures("deterministic")
 def test_it_trains_repeats_and_packs(
     recipe: SimpleNamespace, work: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    weights = []
-    for seed in (0, 0, 1):
-        recipe.train.train(work, images=8, device="cpu", seed=seed, validate=False)
-        weights.append((work / "model.safetensors").read_bytes())
-    assert weights[0] == weights[1] != weights[2]
-    assert "100.0% text" in capsys.readouterr().out
+    first = train(recipe, work)
+    assert "100.0% loss" in capsys.readouterr().out
+    for path in work.glob("*.pt"):
+        path.unlink()
+    assert train(recipe, work) == first
+    other = train(recipe, work, seed=1)
+    assert all(one != two for one, two in zip(first, other, strict=True))
     recipe.pack.pack(work, tmp_path / "packed")
     assert "MiB" in capsys.readouterr().out
     shutil.rmtree(work / "tokenizer")  # the packed folder stands alone
@@ -84,14 +96,62 @@ def test_it_trains_repeats_and_packs(
 
 
 @pytest.mark.usefixtures("deterministic")
+@pytest.mark.parametrize("tower", ["text", "image"])
+def test_an_interrupted_training_goes_on_to_the_same_weights(
+    recipe: SimpleNamespace, work: Path, monkeypatch: pytest.MonkeyPatch, tower: str
+) -> None:
+    whole = towers_after(recipe, work, tower)
+    (work / f"{tower}.pt").unlink()
+    monkeypatch.setattr(recipe.steps, "SECONDS", 0)
+    write, written = recipe.steps.Checkpoint.write, []
+
+    def stopping(self: object, step: int, now: bool = False) -> None:
+        write(self, step, now)
+        written.append(step)
+        if step == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(recipe.steps.Checkpoint, "write", stopping)
+    with pytest.raises(KeyboardInterrupt):
+        towers_after(recipe, work, tower)
+    assert towers_after(recipe, work, tower) == whole
+    assert written == [1, 2, 3, 3]
+
+
+def towers_after(recipe: SimpleNamespace, work: Path, tower: str) -> bytes:
+    recipe.train.train(work, tower, {"text": 24, "image": 12}[tower], "cpu", 0, validate=False)
+    return (work / f"{tower}.safetensors").read_bytes()
+
+
+@pytest.mark.usefixtures("deterministic")
 def test_a_tenth_is_kept_back_from_training(recipe: SimpleNamespace, work: Path) -> None:
     arrays = dict(np.load(work / "data.npz"))
     data = recipe.train.load(arrays, "cpu", validate=True)
     assert data.kept.tolist() == [3]
     assert sorted([*data.shown.tolist(), 3]) == list(range(8))
-    source = recipe.train.batches(data.shown, torch.Generator().manual_seed(0))
-    seen = torch.cat([next(source) for _ in range(14)])
-    assert torch.bincount(seen, minlength=8).tolist() == [8, 8, 8, 0, 8, 8, 8, 8]
+    rows = torch.cat([recipe.steps.shuffled(step, 4, 7, seed=0) for step in range(14)])
+    assert torch.bincount(rows, minlength=7).tolist() == [8] * 7
+    assert rows[:7].tolist() != rows[7:14].tolist()
+
+
+def test_short_texts_are_encoded_as_open_clip_does(recipe: SimpleNamespace, work: Path) -> None:
+    arrays = dict(np.load(work / "data.npz"))
+    model = recipe.model.new_model(int(arrays["vocabulary"])).eval()
+    texts = ["red circle", "red", "red circle red circle blue", "square", "blue blue blue blue blue blue"]
+    tokens = torch.from_numpy(
+        recipe.prepare.token_rows(recipe.prepare.new_tokenizer(CAPTIONS, []), texts)
+    ).long()
+    assert len(set(tokens.argmax(1).tolist())) > 2
+    with torch.no_grad():
+        torch.testing.assert_close(recipe.model.encode_short(model, tokens), model.encode_text(tokens))
+
+
+def test_the_image_tower_is_its_two_halves(recipe: SimpleNamespace, work: Path) -> None:
+    visual = recipe.model.new_model(int(np.load(work / "data.npz")["vocabulary"])).visual.eval()
+    pixels = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        halves = recipe.model.upper(visual, recipe.model.lower(visual, pixels))
+        torch.testing.assert_close(halves, visual(pixels))
 
 
 def test_packed_tokens_are_those_of_the_training(recipe: SimpleNamespace, tmp_path: Path) -> None:

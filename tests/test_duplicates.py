@@ -59,6 +59,13 @@ def test_groups_and_nearest_others_equal_brute_force(seed: int, n: int, rows: in
     assert [found.sizes[i] for g in groups for i in g] == [len(g) for g in groups for _ in g]
 
 
+@pytest.mark.parametrize("rows", [2, 3, 100])
+def test_nearly_equal_images_are_counted_with_themselves(monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
+    monkeypatch.setattr("replication_bench.duplicates.ROWS", rows)
+    vectors = np.array([turned(a) for a in (0, 90, 5, 180, 12, 95)], np.float32)
+    assert find_alike(vectors).same.tolist() == [3, 2, 3, 1, 3, 2]
+
+
 def test_equal_images_are_one_group_at_any_threshold_below_one() -> None:
     vectors = np.repeat(np.eye(4, dtype=np.float32)[:2], [3, 1], axis=0)
     found = find_alike(vectors, 0.999)

@@ -33,17 +33,27 @@ def test_scores_are_cosines_of_each_image_with_its_own_text() -> None:
     embed = Directions()
     images = embed([Image.new("RGB", (2, 2))] * 4)
     result = align(embed, images, ["x", "y", "-x", "x"])
-    np.testing.assert_array_equal(result.scores, [1, 0, -1, 1])
-    assert (result.mean, result.cut) == (0.25, 1)
-    assert align(embed, images[:0], []).mean is None
+    np.testing.assert_array_equal(result.values, [1, 0, -1, 1])
+    assert (result.truncated, len(result.train)) == (1, 0)
+    assert len(align(embed, images[:0], []).values) == 0
+
+
+def test_an_image_without_a_text_has_no_score_and_training_images_have_their_own() -> None:
+    embed = Directions()
+    images = embed([Image.new("RGB", (2, 2))] * 2)
+    result = align(embed, images, ["", "y"], images, ["x", ""])
+    assert np.isnan(result.values).tolist() == [True, False]
+    assert np.isnan(result.train).tolist() == [False, True]
 
 
 def test_a_score_of_another_model_is_not_called_clip_score() -> None:
     embed = Directions()
-    assert align(embed, embed([]), []).name == "text alignment (pocket-clip)"
+    assert align(embed, embed([]), []).model == "text alignment (pocket-clip)"
     named = SimpleNamespace(name="open-clip", protocol=ImageProtocol("ViT-B-16 openai", "w"), texts=embed.texts,
                             count_cut=embed.count_cut)  # fmt: skip
-    assert align(named, embed([]), []).name == "CLIP score (ViT-B-16 openai)"
+    assert align(named, embed([]), []).model == "CLIP score (ViT-B-16 openai)"
+    assert align(named, embed([]), []).clip
+    assert not align(embed, embed([]), []).clip
 
 
 def test_an_embedder_without_texts_and_unlike_numbers_are_one_line() -> None:

@@ -10,6 +10,7 @@ import json
 import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from replication_bench.embedders.protocol import ImageProtocol, Vectors
 from replication_bench.errors import DataError, StoreError
 
 NAME, CHUNKS = "index.json", "chunks"
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -34,12 +35,14 @@ class Row:
         sha256: of its file's bytes.
         captions: see ``source.Entry``.
         frames: above 1 for an animation, of which the first frame was used.
+        norm: length of the vector as the network gave it, before it was brought to 1; Frechet distances need it.
     """
 
     id: str
     sha256: str
     captions: tuple[str, ...]
     frames: int = 1
+    norm: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,7 @@ class Facts:
     Attributes:
         source: what was indexed, as a path that does not depend on the working folder.
         kind: of the source.
-        embedder: name and options, to make it again.
+        embedder: name and options, to make it again; empty where an older corpus does not tell.
         protocol: every field of the image protocol.
         protocol_hash: its hash.
         dim: length of a vector.
@@ -98,6 +101,12 @@ class Index:
         """The embedder it was made with."""
         return NamedOptions.model_validate(self.facts.embedder)
 
+    @cached_property
+    def features(self) -> Vectors:
+        """The vectors as the network gave them, float32 [n, dim]."""
+        norms = np.array([row.norm for row in self.rows], dtype=np.float32)
+        return np.asarray(self.vectors) * norms[:, None]
+
 
 def is_index(folder: Path) -> bool:
     """Whether ``folder`` is a saved index."""
@@ -137,7 +146,7 @@ def read_index(folder: Path) -> Index:
     try:
         vectors = np.load(folder / facts.vectors, mmap_mode="r", allow_pickle=False)
         table = pq.read_table(folder / facts.rows).to_pylist()
-        rows = tuple(Row(r["id"], r["sha256"], tuple(r["captions"]), r["frames"]) for r in table)
+        rows = tuple(Row(**{**row, "captions": tuple(row["captions"])}) for row in table)
     except (OSError, ValueError, KeyError, TypeError, EOFError, pa.ArrowException) as error:
         hint = "Make it again with 'replbench index --force'."
         raise DataError("the index is broken", where=folder, got=error, hint=hint) from error
@@ -155,6 +164,7 @@ def write_rows(path: Path, rows: Sequence[Row]) -> None:
             ("sha256", pa.string()),
             ("captions", pa.list_(pa.string())),
             ("frames", pa.int64()),
+            ("norm", pa.float64()),
         ]
     )
     pq.write_table(pa.Table.from_pylist([asdict(row) for row in rows], schema=schema), path)

@@ -9,13 +9,14 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
 
+from replication_bench.audit.chunks import Chunks, Known
 from replication_bench.audit.index import (
     CHUNKS,
     NAME,
@@ -30,9 +31,9 @@ from replication_bench.audit.index import (
     write_rows,
 )
 from replication_bench.config import NamedOptions
-from replication_bench.embedders.cache import read_vectors, write_vectors
-from replication_bench.embedders.protocol import Embedder, Vectors, differences
+from replication_bench.embedders.protocol import Embedder, FeatureEmbedder, Vectors, differences
 from replication_bench.errors import ConfigError, DataError
+from replication_bench.evidence import unit_rows
 from replication_bench.sources.source import Entry, Skipped, Source, picture_of
 from replication_bench.store import cache_folder, locked, write_atomic, write_json
 
@@ -46,44 +47,6 @@ class Loaded(NamedTuple):
     sha256: str
     image: Image.Image | None
     frames: int
-
-
-@dataclass
-class Known:
-    """Vectors by content hash: those of the index as it was, and those of the chunks since."""
-
-    vectors: dict[str, Vectors] = field(default_factory=dict)
-    frames: dict[str, int] = field(default_factory=dict)
-
-    def add(self, hashes: Sequence[str], vectors: Vectors, frames: Sequence[int]) -> None:
-        """Remember rows; a row of a file on disk stays there."""
-        self.vectors.update(zip(hashes, vectors, strict=True))
-        self.frames.update(zip(hashes, frames, strict=True))
-
-
-class Chunks:
-    """Files of at most ``CHUNK`` vectors, each named after the contents that it holds."""
-
-    def __init__(self, folder: Path, dim: int):
-        self.folder, self.dim = folder, dim
-
-    def read(self, known: Known) -> None:
-        """Remember every whole chunk; a damaged one is computed again."""
-        for path in sorted(self.folder.glob("*.json")):
-            try:
-                table = json.loads(path.read_text(encoding="utf-8"))
-                hashes, frames = table["sha256"], table["frames"]
-            except (OSError, ValueError, KeyError, TypeError):
-                continue
-            vectors = read_vectors(path.with_suffix(".npz"), len(hashes), self.dim)
-            if vectors is not None and len(frames) == len(hashes):
-                known.add(hashes, vectors, frames)
-
-    def write(self, hashes: Sequence[str], vectors: Vectors, frames: Sequence[int]) -> None:
-        """The vectors, then the list that makes them count."""
-        path = self.folder / hashlib.sha256("".join(hashes).encode()).hexdigest()[:24]
-        write_vectors(path.with_suffix(".npz"), vectors)
-        write_json(path.with_suffix(".json"), {"sha256": list(hashes), "frames": list(frames)})
 
 
 @dataclass
@@ -132,10 +95,19 @@ class Builder:
             if found.image is not None and found.sha256 not in self.known.vectors:
                 new.setdefault(found.sha256, found)
         if new:
-            vectors = self.embedder([found.image for found in new.values() if found.image is not None])
+            images = [found.image for found in new.values() if found.image is not None]
+            vectors, norms = with_norms(self.embedder, images)
             frames = [found.frames for found in new.values()]
-            self.chunks.write(list(new), vectors, frames)
-            self.known.add(list(new), vectors, frames)
+            self.chunks.write(list(new), vectors, frames, norms)
+            self.known.add(list(new), vectors, frames, norms)
+
+
+def with_norms(embedder: Embedder, images: Sequence[Image.Image]) -> tuple[Vectors, list[float]]:
+    """Unit vectors, and the length that each had as the network gave it; 1 where only unit vectors are to be had."""
+    if not isinstance(embedder, FeatureEmbedder):
+        return embedder(images), [1.0] * len(images)
+    rows = embedder.features(images)
+    return unit_rows(rows), np.linalg.norm(rows.astype(np.float64), axis=1).tolist()
 
 
 def ahead(
@@ -223,7 +195,9 @@ def update_index(
         before = earlier(folder, embedder, force)
         known = Known()
         if before is not None:
-            known.add([r.sha256 for r in before.rows], before.vectors, [r.frames for r in before.rows])
+            rows = before.rows
+            hashes, frames = [row.sha256 for row in rows], [row.frames for row in rows]
+            known.add(hashes, before.vectors, frames, [row.norm for row in rows])
         chunks = Chunks(folder / CHUNKS / embedder.protocol.hash[:12], embedder.dim)
         chunks.read(known)
         builder = Builder(source, embedder, known, chunks)
@@ -241,7 +215,8 @@ def cached_index(
 
 def finish(builder: Builder, folder: Path, chosen: NamedOptions, before: Index | None) -> Index:
     """Write the files, then ``index.json``; nothing is written where nothing changed."""
-    source, rows = builder.source, builder.rows
+    source = builder.source
+    rows = [replace(row, norm=builder.known.norms[row.sha256]) for row in builder.rows]
     skipped = [*source.skipped, *builder.skipped]
     if not rows:
         raise DataError(

@@ -12,10 +12,10 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
 from replication_bench.audit.index import Index
-from replication_bench.audit.labels import CopyThreshold, label
 from replication_bench.duplicates import Alike
 from replication_bench.evidence import find_sources
-from replication_bench.metrics.metric import Floats
+from replication_bench.metrics.local import labelled, labels
+from replication_bench.metrics.metric import Evidence, Floats, Ints
 from replication_bench.search import Neighbours
 from replication_bench.store import write_atomic
 
@@ -26,6 +26,7 @@ SCHEMA = pa.schema(
         ("train", pa.string()),
         ("similarity", pa.float64()),
         ("own_prompt", pa.float64()),
+        ("local", pa.float64()),
         ("label", pa.string()),
         ("group", pa.int64()),
         ("group_size", pa.int64()),
@@ -41,8 +42,7 @@ class Found(NamedTuple):
     generated: Index
     train: Index
     matches: Neighbours
-    own_prompt: Floats
-    threshold: CopyThreshold
+    evidence: Evidence
     alike: Alike
 
 
@@ -53,22 +53,46 @@ def own_sources(generated: Index, train: Index) -> list[tuple[int, ...]]:
     return [rows if prompt is not None else () for prompt, rows in zip(prompts, known, strict=True)]
 
 
-def rows_of(found: Found) -> Iterator[dict[str, Any]]:
+def with_templates(found: Found, local: Floats | None) -> tuple[Neighbours, Floats, Ints]:
+    """The matches, their local similarities and ranks, and the source of each template copy that is not among them.
+
+    Such a source resembles the image in half of its tiles, and need not be near as a whole. It is a last column, whose
+    id is -1 where there is nothing to add.
+    """
+    ids, similarity = found.matches.ids, found.matches.similarity
+    ranks = np.tile(np.arange(1, ids.shape[1] + 1, dtype=np.int64), (len(ids), 1))
+    if local is None:
+        return found.matches, np.full(ids.shape, np.nan, dtype=np.float32), ranks
+    evidence = found.evidence
+    extra = np.where(labels(evidence) == "template", evidence.local_source, -1)
+    extra[(ids == extra[:, None]).any(axis=1)] = -1
+    whole, place = np.full(len(ids), np.nan, dtype=np.float32), np.zeros(len(ids), dtype=np.int64)
+    for row in np.flatnonzero(extra >= 0):
+        every = evidence.train @ evidence.generated[row]
+        whole[row], place[row] = every[extra[row]], 1 + (every > every[extra[row]]).sum()
+    wider = Neighbours(np.c_[ids, extra], np.c_[similarity, whole])
+    return wider, np.c_[local, evidence.local], np.c_[ranks, place]
+
+
+def rows_of(found: Found, local: Floats | None) -> Iterator[dict[str, Any]]:
     """One row a generated image and rank."""
-    sizes = found.alike.sizes
+    matches, parts, ranks = with_templates(found, local)
+    names = labelled(found.evidence, matches.similarity, parts)
+    own_prompt, sizes = found.evidence.own_prompt, found.alike.sizes
     for place, row in enumerate(found.generated.rows):
-        own = float(found.own_prompt[place])
-        for rank in range(found.matches.ids.shape[1]):
-            index = int(found.matches.ids[place, rank])
-            similarity = float(found.matches.similarity[place, rank])
-            train = found.train.rows[index]
+        own = float(own_prompt[place]) if len(own_prompt) else float("nan")
+        for column, index in enumerate(matches.ids[place].tolist()):
+            if index < 0:
+                continue
+            train, part = found.train.rows[index], float(parts[place, column])
             yield {
                 "generated": row.id,
-                "rank": rank + 1,
+                "rank": int(ranks[place, column]),
                 "train": train.id,
-                "similarity": similarity,
+                "similarity": float(matches.similarity[place, column]),
                 "own_prompt": None if np.isnan(own) else own,
-                "label": label(similarity, found.threshold.value),
+                "local": None if np.isnan(part) else part,
+                "label": str(names[place, column]),
                 "group": int(found.alike.labels[index]),
                 "group_size": int(sizes[index]),
                 "prompt": row.captions[0] if row.captions else "",
@@ -76,8 +100,8 @@ def rows_of(found: Found) -> Iterator[dict[str, Any]]:
             }
 
 
-def write_matches(folder: Path, name: str, found: Found) -> None:
-    """``<name>.parquet`` and ``<name>.csv``."""
-    table = pa.Table.from_pylist(list(rows_of(found)), schema=SCHEMA)
+def write_matches(folder: Path, name: str, found: Found, local: Floats | None) -> None:
+    """``<name>.parquet`` and ``<name>.csv``; ``local`` holds the local similarity of each match, where it is known."""
+    table = pa.Table.from_pylist(list(rows_of(found, local)), schema=SCHEMA)
     write_atomic(folder / f"{name}.parquet", lambda path: pq.write_table(table, path))
     write_atomic(folder / f"{name}.csv", lambda path: pa_csv.write_csv(table, path))

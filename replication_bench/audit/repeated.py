@@ -7,11 +7,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from replication_bench.audit.labels import CopyThreshold
 from replication_bench.duplicates import Alike
 from replication_bench.metrics.metric import Evidence
 from replication_bench.results import Measurement
 from replication_bench.statistics import wilson_interval
+from replication_bench.statistics.calibration import CopyThreshold
 
 Mask = NDArray[np.bool_]
 
@@ -36,7 +36,7 @@ def copy_measurements(
 
     Args:
         evidence: of one embedder.
-        threshold: see ``labels.copy_threshold``.
+        threshold: see ``calibration.copy_threshold``.
         alike: groups of near-duplicates of the training images.
         confidence: of the intervals.
     """

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from replication_bench.audit.corpus_index import open_index
 from replication_bench.audit.embedders import build_embedder, choose_embedder
-from replication_bench.audit.index import Index, is_index, read_index
+from replication_bench.audit.index import Index, is_index
 from replication_bench.audit.indexing import absolute
 from replication_bench.config import MeasureConfig, NamedOptions, apply_setting, validate
 from replication_bench.duplicates import THRESHOLD, check_threshold
@@ -92,7 +93,7 @@ def open_place(path: str, prompts: Path | None = None) -> Place:
 
     Raises:
         ConfigError: prompts for an index, which holds its own.
-        DataError: see ``opening.open_source`` and ``index.read_index``.
+        DataError: see ``opening.open_source`` and ``corpus_index.open_index``.
     """
     folder = Path(path).expanduser()
     if not is_index(folder):
@@ -100,7 +101,7 @@ def open_place(path: str, prompts: Path | None = None) -> Place:
     if prompts is not None:
         hint = "Give the folder of images itself."
         raise ConfigError("a saved index holds its own captions", where="--prompts", got=prompts, hint=hint)
-    return read_index(folder)
+    return open_index(folder)
 
 
 @dataclass(frozen=True)
@@ -118,7 +119,8 @@ def choose_embedders(typed: tuple[str, ...], measure: MeasureConfig, places: lis
         ConfigError: an embedder or protocol that cannot be meant, or one that is named twice.
         WeightsError: missing weights.
     """
-    saved = next((place.embedder for place in places if isinstance(place, Index)), None)
+    indexes = [place for place in places if isinstance(place, Index)]
+    saved = next((index.embedder for index in indexes if index.facts.embedder), None)
     if not typed and saved is not None:
         return [Chosen(saved, build_embedder(saved))]
     texts = typed or (measure.embedder,)

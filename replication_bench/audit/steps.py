@@ -5,23 +5,19 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
-
 from replication_bench import machine
 from replication_bench._version import __version__
+from replication_bench.audit.comparing import Compared, Comparison, distinct
 from replication_bench.audit.index import Index
 from replication_bench.audit.indexing import absolute, cached_index
-from replication_bench.audit.labels import copy_threshold
-from replication_bench.audit.matches import Found, own_sources, write_matches
+from replication_bench.audit.pixels import pixels_of
 from replication_bench.audit.records import dataset_record, images_record
-from replication_bench.audit.repeated import copy_measurements
 from replication_bench.audit.request import (
     AuditRequest,
     Chosen,
@@ -32,17 +28,14 @@ from replication_bench.audit.request import (
     measure_settings,
     open_places,
 )
-from replication_bench.duplicates import find_alike
+from replication_bench.audit.texts import choose
 from replication_bench.embedders.protocol import check_comparable
 from replication_bench.errors import DataError, StoreError
-from replication_bench.evidence import build_evidence
-from replication_bench.metrics import Evidence, all_metrics
+from replication_bench.evidence import see
+from replication_bench.metrics import all_metrics
 from replication_bench.provenance import embedder_record
 from replication_bench.results import Measurement, Result, read_result
-from replication_bench.search import nearest
-from replication_bench.seeds import Seeds
-from replication_bench.statistics import measure
-from replication_bench.store import locked, slug, write_atomic, write_json
+from replication_bench.store import locked, write_atomic, write_json
 
 MATCHES_KEPT = 5
 COMPARED = ("generated", "train", "heldout", "embedders")
@@ -54,21 +47,6 @@ class Watcher(Protocol):
     def step(self, name: str, total: int) -> Callable[[int], None]:
         """A step of ``total`` units begins; the returned function is told how many are done."""
         ...
-
-
-@dataclass(frozen=True)
-class Compared:
-    """The sets in the space of one embedder.
-
-    Attributes:
-        chosen: the embedder.
-        sets: an index a set.
-        forced: the mark that must stand beside every number where unlike protocols were compared; else empty.
-    """
-
-    chosen: Chosen
-    sets: Mapping[Role, Index]
-    forced: str
 
 
 def force_or_refuse(index: Index, chosen: Chosen, force: bool) -> str:
@@ -101,6 +79,7 @@ class Audit:
         self.measure = measure_settings(request.settings)
         self.places = open_places(request)
         self.embedders = choose_embedders(request.embedders, self.measure, list(self.places.values()))
+        self.texts = choose(self.places, self.measure.alignment)
         self.marks = [self.mark(chosen) for chosen in self.embedders]
         self.folder = out or default_folder(request, self.places)
         self.fresh = False
@@ -134,9 +113,10 @@ class Audit:
             if found is not None and found.fingerprint == fingerprint:
                 return found
             self.fresh = True
-            measurements = [m for one in compared for m in self.compare(one, one is compared[0])]
+            comparison = self.comparison(compared[0])
+            measurements = [m for one in compared for m in comparison.run(one, one is compared[0])]
             self.write_skipped(compared[0])
-            result = self.result(compared, fingerprint, measurements)
+            result = self.result(compared, fingerprint, distinct(measurements))
             write_json(self.folder / "result.json", result.model_dump(mode="json"))
             return result
 
@@ -178,43 +158,22 @@ class Audit:
         """SHA-256 over everything that can change a number."""
         contents = [[index.facts.fingerprint for index in one.sets.values()] for one in compared]
         metrics = [__version__, *(metric.name for metric in all_metrics())]
-        key = json.dumps([metrics, self.config, contents, self.marks], sort_keys=True)
+        texts = self.texts.embedder.protocol.hash if self.texts.embedder else self.texts.why
+        key = json.dumps([metrics, self.config, contents, self.marks, texts], sort_keys=True)
         return hashlib.sha256(key.encode()).hexdigest()
 
-    def compare(self, one: Compared, first: bool) -> list[Measurement]:
-        """Search, group, label and measure in the space of one embedder; writes its matches."""
-        generated, train = one.sets["generated"], one.sets["train"]
-        gallery, chosen = np.asarray(train.vectors), one.chosen
-        advance = self.watch.step(f"{chosen.options.name}: compare training images", len(gallery))
-        alike = find_alike(gallery, self.request.duplicate_threshold, advance)
-        matches = nearest(generated.vectors, gallery, min(MATCHES_KEPT, len(gallery)))
-        heldout = one.sets.get("heldout")
-        evidence = build_evidence(
-            np.asarray(generated.vectors),
-            gallery,
-            gallery[:0] if heldout is None else np.asarray(heldout.vectors),
-            matches=matches,
-            background=alike.closest if len(gallery) > 1 else alike.closest[:0],
-            sources=own_sources(generated, train),
-        )
-        threshold = copy_threshold(evidence.floor)
-        name = "matches" if first else f"matches-{slug(chosen.embedder.protocol.name)}"
-        write_matches(
-            self.folder, name, Found(generated, train, matches, evidence.own_prompt, threshold, alike)
-        )
-        extra = copy_measurements(evidence, threshold, alike, self.measure.confidence)
-        return [marked(m, one) for m in (*extra, *self.measured(evidence, one))]
-
-    def measured(self, evidence: Evidence, one: Compared) -> Sequence[Measurement]:
-        """Every metric behind the door."""
-        return measure(
-            all_metrics(),
-            evidence,
-            seeds=Seeds(self.request.seed),
-            resamples=self.measure.bootstrap,
-            confidence=self.measure.confidence,
-            embedder=one.chosen.options.name,
-            protocol=one.chosen.embedder.protocol.hash,
+    def comparison(self, first: Compared) -> Comparison:
+        """What is the same for every embedder."""
+        pixels = pixels_of(self.places, first.sets)
+        return Comparison(
+            request=self.request,
+            measure=self.measure,
+            folder=self.folder,
+            step=self.watch.step,
+            names=[chosen.options.name for chosen in self.embedders],
+            pixels=pixels,
+            seen=pixels if isinstance(pixels, str) else see(pixels, self.watch.step),
+            alignment=self.texts.align(self.places, self.watch.step),
         )
 
     def write_skipped(self, one: Compared) -> None:
@@ -276,10 +235,3 @@ def check_heldout(one: Compared) -> None:
             got=got,
             want="none shared",
         )
-
-
-def marked(measurement: Measurement, one: Compared) -> Measurement:
-    """The measurement with its embedder, and with the mark of a forced comparison."""
-    embedder, protocol = one.chosen.options.name, one.chosen.embedder.protocol.hash
-    note = "; ".join(filter(None, (measurement.note, one.forced))) or None
-    return measurement.model_copy(update={"embedder": embedder, "protocol": protocol, "note": note})

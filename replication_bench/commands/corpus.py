@@ -165,6 +165,7 @@ def build(request: Request, console: Console) -> tuple[Index, list[Outcome], flo
                 request.out,
                 request.kind,
                 missing=missing,
+                embedder={"name": request.embedder, "options": parsed_options(request.options)},
                 progress=lambda done: progress.update(bar, completed=done),
             )
         if index.facts.kind != "exact" and index.facts.recall is None and index.facts.rows > 1:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +80,7 @@ def merge(
     *,
     plan: Plan | None = None,
     missing: Sequence[str] = (),
+    embedder: Mapping[str, Any] | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Index:
     """Merge shards of vectors into an index folder: ``vectors.npy``, ``ids.parquet``, ``index.json``.
@@ -92,6 +93,7 @@ def merge(
         kind: see ``build_index``.
         plan: see ``build_index``.
         missing: names of shards that are left out on purpose; they stand in ``index.json``.
+        embedder: name and options that make the embedder again, for whoever embeds queries.
         progress: told the number of vectors written.
 
     Raises:
@@ -115,5 +117,6 @@ def merge(
             {"shard": fact["shard"], "rows": fact["rows"], "skipped": len(fact["skipped"])} for fact in facts
         ],
         "missing": list(missing),
+        "embedder": dict(embedder or {}),
     }
     return build_index(out / VECTORS, out, kind, plan=plan, protocol=facts[0]["protocol"], extra=extra)

@@ -4,9 +4,19 @@ from __future__ import annotations
 
 from functools import partial
 
+import numpy as np
+
 from replication_bench.metrics.fidelity import protocol_note
-from replication_bench.metrics.metric import Evidence, Metric, Value, described, joined
-from replication_bench.metrics.replication import mean, percentile_of
+from replication_bench.metrics.metric import (
+    Alignment,
+    Evidence,
+    Floats,
+    Metric,
+    Value,
+    described,
+    joined,
+)
+from replication_bench.metrics.summaries import mean, percentile_of
 
 CLIP_SCORE = "arXiv 2104.08718, without its factor 2.5; somepago/DCR, diff_retrieval.py"
 CLIP_IMAGE = "arXiv 2103.00020; somepago/DCR, diff_retrieval.py"
@@ -18,13 +28,19 @@ def alignment(rows: str, clip: bool, evidence: Evidence) -> Value:
     if found is None:
         return evidence.why("alignment", "no image-text model was used")
     if clip and not found.clip:
-        return f"the image-text model ({found.model}) is no CLIP; see alignment_mean"
-    return mean(getattr(found, rows))
+        return f"{found.model} is no CLIP score; see alignment_mean"
+    return mean(known(rows, found))
+
+
+def known(rows: str, found: Alignment) -> Floats:
+    """The cosines of images that have a text."""
+    values: Floats = getattr(found, rows)
+    return values[~np.isnan(values)]
 
 
 def text_count(rows: str, evidence: Evidence) -> int:
     """Number of images with a text."""
-    return len(getattr(evidence.alignment, rows)) if evidence.alignment else 0
+    return len(known(rows, evidence.alignment)) if evidence.alignment else 0
 
 
 def text_note(evidence: Evidence) -> str | None:
@@ -33,6 +49,12 @@ def text_note(evidence: Evidence) -> str | None:
     if found is None:
         return None
     return found.model + (f"; {found.truncated} prompts truncated" if found.truncated else "")
+
+
+def text_embedder(evidence: Evidence) -> tuple[str, str] | None:
+    """Name and protocol of the image-text embedder."""
+    found = evidence.alignment
+    return (found.embedder, found.protocol) if found else None
 
 
 def text_metric(name: str, rows: str, clip: bool) -> Metric:
@@ -45,6 +67,7 @@ def text_metric(name: str, rows: str, clip: bool) -> Metric:
         CLIP_SCORE,
         partial(text_count, rows),
         note=text_note,
+        whose=text_embedder,
     )
 
 

@@ -17,7 +17,8 @@ from replication_bench.metrics.metric import (
     described,
     joined,
 )
-from replication_bench.metrics.replication import ANCHORS, mean, percentile, share_above
+from replication_bench.metrics.replication import ANCHORS
+from replication_bench.metrics.summaries import mean, percentile, share_above
 from replication_bench.statistics.calibration import FalsePositives, calibrate, false_positives
 
 LITERATURE = 0.5

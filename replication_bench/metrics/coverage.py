@@ -7,9 +7,10 @@ from functools import partial
 from typing import Literal, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from replication_bench.metrics.metric import Evidence, Metric, Rows, Value, count_generated, described, joined
-from replication_bench.metrics.neighbours import Balls, balls
+from replication_bench.metrics.neighbours import Balls, balls, squared_radii
 from replication_bench.statistics.intervals import normal_interval, percentile_interval
 
 PRDC = "arXiv 2002.09797; clovaai/generative-evaluation-prdc, prdc/prdc.py"
@@ -30,10 +31,17 @@ def too_few(evidence: Evidence) -> str | None:
     return f"needs more than {k} images on each side, got {n}" if n <= k else None
 
 
+def train_radii(evidence: Evidence) -> dict[int, NDArray[np.float64]]:
+    """Squared distance of each training row to its nearest other one, and to its k-th, in one pass: by k."""
+    rows = evidence.rows("train")
+    ks = sorted({k for k in (1, evidence.neighbours) if k < len(rows)})
+    return evidence.once("radii", lambda: dict(zip(ks, squared_radii(rows, *ks), strict=True)) if ks else {})
+
+
 def balls_of(evidence: Evidence) -> Balls:
     """Which rows lie in whose ball, computed once for the four metrics."""
-    train, generated = evidence.rows("train"), evidence.rows("generated")
-    return evidence.once("balls", lambda: balls(train, generated, evidence.neighbours))
+    train, generated, k = evidence.rows("train"), evidence.rows("generated"), evidence.neighbours
+    return evidence.once("balls", lambda: balls(train, generated, k, train_radii(evidence).get(k)))
 
 
 def ball_value(name: str, evidence: Evidence) -> Value:

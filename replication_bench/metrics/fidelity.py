@@ -13,7 +13,7 @@ from functools import partial
 import numpy as np
 
 from replication_bench.metrics.frechet import Frechet, frechet, gap_error
-from replication_bench.metrics.kernels import KernelDistance, gaussian_kernel
+from replication_bench.metrics.kernels import GAUSSIAN, KernelDistance
 from replication_bench.metrics.metric import Evidence, Metric, Rows, Value, count_generated, described, joined
 from replication_bench.metrics.neighbours import memorization_distance
 from replication_bench.statistics.intervals import normal_interval
@@ -66,7 +66,7 @@ def clip_distance(real: str, evidence: Evidence) -> KernelDistance:
     """CMMD's distance between generated and ``real`` unit vectors, set up once."""
     rows: Rows = getattr(evidence, real)
     return evidence.once(
-        ("cmmd", real), lambda: KernelDistance(evidence.generated, rows, gaussian_kernel, biased=True)
+        ("cmmd", real), lambda: KernelDistance(evidence.generated, rows, GAUSSIAN, biased=True)
     )
 
 

@@ -10,15 +10,16 @@ from numpy.typing import NDArray
 
 from replication_bench.metrics.metric import (
     Evidence,
+    Floats,
     Metric,
     Value,
     count_generated,
     described,
     joined,
 )
-from replication_bench.metrics.replication import mean, percentile
+from replication_bench.metrics.summaries import mean, percentile
 from replication_bench.metrics.tiles import NEAREST
-from replication_bench.statistics.calibration import calibrate
+from replication_bench.statistics.calibration import copy_threshold
 
 Label = Literal["exact", "template", "none"]
 
@@ -26,21 +27,24 @@ CARLINI = "arXiv 2301.13188, section 5.1"
 TILED = "arXiv 2301.13188, section 4.2"
 LOCAL = "replication_bench/metrics/tiles.py; labels after arXiv 2305.08694 (matching and template verbatim)"
 DELTA = 0.15
-FALLBACK_LOCAL = 0.9
-FALLBACK_WHOLE = 0.5
+FIXED_LOCAL = 0.9
 NO_PIXELS = "no pixels were given, only vectors"
 
 
 def local_limit(evidence: Evidence) -> float:
     """Above this local similarity an image holds part of a training image: calibrated on held-out ones, else 0.9."""
-    found = calibrate(evidence.local_floor)
-    return FALLBACK_LOCAL if isinstance(found, str) else found.threshold
+    return copy_threshold(evidence.local_floor, FIXED_LOCAL).value
 
 
 def whole_limit(evidence: Evidence) -> float:
-    """Above this similarity an image is a copy as a whole: the calibrated threshold, else 0.5."""
-    found = calibrate(evidence.floor)
-    return FALLBACK_WHOLE if isinstance(found, str) else found.threshold
+    """Above this similarity an image is a copy as a whole: see ``calibration.copy_threshold``."""
+    return copy_threshold(evidence.floor).value
+
+
+def labelled(evidence: Evidence, whole: Floats, local: Floats) -> NDArray[np.str_]:
+    """``exact``, ``template`` or ``none`` for similarities of pairs, whole and local, [n] each."""
+    part = np.where(local > local_limit(evidence), "template", "none")
+    return np.where(whole > whole_limit(evidence), "exact", part)
 
 
 def labels(evidence: Evidence) -> NDArray[np.str_] | str:
@@ -51,9 +55,7 @@ def labels(evidence: Evidence) -> NDArray[np.str_] | str:
     """
     if not len(evidence.local):
         return evidence.why("pixels", NO_PIXELS)
-    whole = evidence.top1 > whole_limit(evidence)
-    local = evidence.local > local_limit(evidence)
-    return np.where(whole, "exact", np.where(local, "template", "none"))
+    return labelled(evidence, evidence.top1, evidence.local)
 
 
 def label_share(label: Label, evidence: Evidence) -> Value:
@@ -64,12 +66,9 @@ def label_share(label: Label, evidence: Evidence) -> Value:
 
 def limit_note(evidence: Evidence) -> str:
     """Which thresholds the labels rest on."""
-    local = "calibrated" if not isinstance(calibrate(evidence.local_floor), str) else "fixed"
-    whole = "calibrated" if not isinstance(calibrate(evidence.floor), str) else "fixed"
-    return (
-        f"whole image above {whole_limit(evidence):.3f} ({whole}), "
-        f"tiles above {local_limit(evidence):.3f} ({local})"
-    )
+    whole = copy_threshold(evidence.floor)
+    local = copy_threshold(evidence.local_floor, FIXED_LOCAL, "fixed here")
+    return f"whole image above {whole.value:.3f} ({whole.rule}), tiles above {local.value:.3f} ({local.rule})"
 
 
 def of_pixels(name: str, fn: object, evidence: Evidence) -> Value:
@@ -167,10 +166,12 @@ METRICS: tuple[Metric, ...] = joined(
             label_metric("template_share", "template"),
             about="Shares of generated images that copy a training image as a whole (exact), or half of its tiles "
             "only (template); the rest is labelled none.",
-            formula="exact: m above the calibrated threshold (else 0.5); template: not exact, and the local similarity "
-            "above its own calibrated threshold (else 0.9)",
-            span="0 to 1; 0 is ideal",
-            trap="Thresholds that held-out images set are exceeded by innocent images too, at the rate 1 - quantile.",
+            formula="exact: m above what at most 1 % of innocent images exceed (the k-th smallest of n held-out "
+            "similarities, k = ceil(0.99 (n + 1))); below 99 held-out images the larger of their largest and 0.75; "
+            "template: not exact, and the local similarity above the same of its own (fixed at 0.9 instead of 0.75)",
+            span="0 to 1; about 0.01 is innocent where thresholds are calibrated",
+            trap="The note states at which rate innocent images exceed each threshold. A held-out image that is itself "
+            "near a training image raises the threshold.",
         ),
     )
 )

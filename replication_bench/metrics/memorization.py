@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from replication_bench.metrics import held_out_tests as tests
+from replication_bench.metrics.coverage import train_radii
 from replication_bench.metrics.metric import Evidence, Metric, Value, count_generated, described, joined
 from replication_bench.metrics.neighbours import authentic as authentic_rows
 from replication_bench.statistics.intervals import normal_interval
@@ -32,7 +33,7 @@ def authentic(evidence: Evidence) -> Value:
 def each_authentic(evidence: Evidence) -> NDArray[np.bool_]:
     """Whether each generated image is authentic, computed once."""
     train, generated = evidence.rows("train"), evidence.rows("generated")
-    return evidence.once("authentic", lambda: authentic_rows(train, generated))
+    return evidence.once("authentic", lambda: authentic_rows(train, generated, train_radii(evidence).get(1)))
 
 
 def three_sets(evidence: Evidence) -> str | None:

@@ -32,11 +32,14 @@ class Alignment:
     """How well images fit their prompts, by an image-text model.
 
     Attributes:
-        values: cosine of each generated image with its **original** prompt, float32 [g].
-        model: architecture and weights, as shown beside the number.
+        values: cosine of each generated image with its **original** prompt, float32 [g]; NaN where it has none.
+        model: what the score is called: kind and weights, as shown beside the number.
         clip: whether the model is a CLIP; another model's score must not be called CLIP score.
-        train: cosine of each training image with its first caption, [t]; empty where it was not computed.
+        train: cosine of each training image with its first caption, [t], NaN where it has none; empty where it was
+            not computed.
         truncated: prompts that the text encoder cut.
+        embedder: name of the image-text embedder.
+        protocol: hash of its protocol.
     """
 
     values: Floats
@@ -44,6 +47,8 @@ class Alignment:
     clip: bool = False
     train: Floats = field(default_factory=lambda: NO_FLOATS)
     truncated: int = 0
+    embedder: str = ""
+    protocol: str = ""
 
 
 @dataclass(frozen=True)
@@ -62,7 +67,10 @@ class Complexity:
 
 
 # fields that go with the generated and with the held-out images when rows are drawn
-WITH_GENERATED = ("generated", "top1", "nearest", "own_prompt", "prompts", "carlini", "tiled_l2", "local")
+WITH_GENERATED = (
+    *("generated", "top1", "nearest", "own_prompt", "prompts"),
+    *("carlini", "tiled_l2", "local", "local_source"),
+)
 WITH_HELDOUT = ("heldout", "floor", "local_floor")
 
 
@@ -90,6 +98,7 @@ class Evidence:
         carlini: pixel distance to the nearest training image over half the mean of the 50 nearest, [g].
         tiled_l2: smallest over training images of the largest distance of a tile, [g].
         local: largest over training images of the similarity of the best half of tiles, [g].
+        local_source: which training image that is, int64 [g].
         local_floor: the same of the held-out images, [h].
         complexity: of the training images.
         duplicates: training images alike to each one, itself included, int64 [t].
@@ -116,6 +125,7 @@ class Evidence:
     carlini: Floats = field(default_factory=lambda: NO_FLOATS)
     tiled_l2: Floats = field(default_factory=lambda: NO_FLOATS)
     local: Floats = field(default_factory=lambda: NO_FLOATS)
+    local_source: Ints = field(default_factory=lambda: NO_INTS)
     local_floor: Floats = field(default_factory=lambda: NO_FLOATS)
     complexity: Complexity | None = None
     duplicates: Ints = field(default_factory=lambda: NO_INTS)
@@ -222,6 +232,7 @@ class Metric:
         each: for a Wilson share of generated images that is slow to compute: what it is the mean of, bool [g].
         redrawn: whether ``fn`` may be called on bootstrap draws; False where it is slow or ignores them.
         everywhere: whether it is also taken in the space of every further embedder, as ``name:embedder``.
+        whose: evidence -> name and protocol of the embedder it rests on, where that is not the evidence's own.
     """
 
     name: str
@@ -241,6 +252,7 @@ class Metric:
     each: Callable[[Evidence], NDArray[np.bool_]] | None = None
     redrawn: bool = True
     everywhere: bool = False
+    whose: Callable[[Evidence], tuple[str, str] | None] = lambda evidence: None
 
 
 def described(

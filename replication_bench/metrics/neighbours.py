@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -14,27 +15,37 @@ from replication_bench.metrics.metric import Rows
 NEIGHBOURS = 5
 
 
+def squared_distances(a: Rows, b: Rows) -> Iterator[tuple[slice, NDArray[np.float64]]]:
+    """Squared Euclidean distances, float64 [block, len(b)], for blocks of rows of a."""
+    a, b = a.astype(np.float64), b.astype(np.float64)
+    lengths = (b**2).sum(axis=1)
+    for block in blocks(len(a)):
+        product = a[block] @ b.T
+        product *= -2
+        product += (a[block] ** 2).sum(axis=1)[:, None]
+        product += lengths
+        yield block, np.maximum(product, 0, out=product)
+
+
 def distances(a: Rows, b: Rows) -> NDArray[np.float64]:
     """Euclidean distances, float64 [len(a), len(b)]."""
-    from sklearn.metrics import pairwise_distances
-
-    result: NDArray[np.float64] = pairwise_distances(a.astype(np.float64), b.astype(np.float64))
-    return result
+    found = [np.sqrt(part) for _, part in squared_distances(a, b)]
+    return np.concatenate(found) if found else np.zeros((0, len(b)))
 
 
-def radii(rows: Rows, k: int) -> NDArray[np.float64]:
-    """Distance of each row to its k-th neighbour within its own set, self excluded: float64 [n].
+def squared_radii(rows: Rows, *ks: int) -> NDArray[np.float64]:
+    """Squared distance of each row to its k-th neighbour within its own set, itself left out: float64 [len(ks), n].
 
     Raises:
         DataError: not more than k rows.
     """
-    if len(rows) <= k:
-        raise DataError("too few rows", got=len(rows), want=f"more than {k}")
-    result = np.empty(len(rows))
-    for block in blocks(len(rows)):
-        within = distances(rows[block], rows)
+    if len(rows) <= max(ks):
+        raise DataError("too few rows", got=len(rows), want=f"more than {max(ks)}")
+    places = [k - 1 for k in ks]
+    result = np.empty((len(ks), len(rows)))
+    for block, within in squared_distances(rows, rows):
         within[np.arange(len(within)), np.arange(block.start, block.stop)] = np.inf
-        result[block] = np.partition(within, k - 1, axis=1)[:, k - 1]
+        result[:, block] = np.partition(within, sorted(set(places)), axis=1)[:, places].T
     return result
 
 
@@ -65,22 +76,25 @@ class Balls(NamedTuple):
         }
 
 
-def balls(train: Rows, generated: Rows, k: int = NEIGHBOURS) -> Balls:
+def balls(
+    train: Rows, generated: Rows, k: int = NEIGHBOURS, train_radii: NDArray[np.float64] | None = None
+) -> Balls:
     """Which rows lie in whose ball, strict ``<`` (arXiv 2002.09797; clovaai/generative-evaluation-prdc).
 
     Args:
         train: features [t, d].
         generated: features [g, d].
         k: neighbours that span a row's ball.
+        train_radii: ``squared_radii(train, k)[0]``, where it is known.
 
     Raises:
         DataError: not more than k rows on a side.
     """
-    train_radii, generated_radii = radii(train, k), radii(generated, k)
+    train_radii = squared_radii(train, k)[0] if train_radii is None else train_radii
+    generated_radii = squared_radii(generated, k)[0]
     count = np.zeros(len(generated), dtype=np.int64)
     recalled, covered = np.empty(len(train), dtype=bool), np.empty(len(train), dtype=bool)
-    for block in blocks(len(train)):
-        between = distances(train[block], generated)
+    for block, between in squared_distances(train, generated):
         inside = between < train_radii[block, None]
         count += inside.sum(axis=0)
         recalled[block] = (between < generated_radii).any(axis=1)
@@ -93,15 +107,17 @@ def prdc(train: Rows, generated: Rows, k: int = NEIGHBOURS) -> dict[str, float]:
     return balls(train, generated, k).values()
 
 
-def authentic(train: Rows, generated: Rows) -> NDArray[np.bool_]:
+def authentic(train: Rows, generated: Rows, own: NDArray[np.float64] | None = None) -> NDArray[np.bool_]:
     """Whether a generated row is further from its nearest training row than that one is from its own nearest: [g].
+
+    ``own`` is ``squared_radii(train, 1)[0]``, where it is known.
 
     Raises:
         DataError: fewer than two training rows.
     """
-    own, found = radii(train, 1), np.empty(len(generated), dtype=bool)
-    for block in blocks(len(generated)):
-        between = distances(generated[block], train)
+    own = squared_radii(train, 1)[0] if own is None else own
+    found = np.empty(len(generated), dtype=bool)
+    for block, between in squared_distances(generated, train):
         found[block] = own[between.argmin(axis=1)] < between.min(axis=1)
     return found
 

@@ -70,7 +70,10 @@ def interval_text(metric: Metric) -> str:
     """What kind of interval a metric has."""
     if metric.interval != "own":
         return INTERVALS[metric.interval]
-    kernel = "bootstrap over the rows of both sets, a row's own copies left out"
+    kernel = (
+        "bootstrap over the rows of both sets, a row's own copies left out; beyond 4096 x 4096 rows the standard error "
+        "of a two-sample U-statistic"
+    )
     delta = "delta method where both sets have more rows than features"
     return OWN.get(metric.name, delta if metric.unit == "squared distance" else kernel)
 

@@ -1,59 +1,30 @@
 """How much is copied: DCR's keys, three anchors, shares above thresholds.
 
-Keys ``sim_*`` and ``bg_*`` follow DCR (somepago/DCR, diff_retrieval.py): percentiles interpolate linearly,
-``sim_std`` is the population value, a threshold test is strict. ``pc`` means percentile: the values are
-cosines, not percentages.
+Keys ``sim_*`` and ``bg_*`` follow DCR (somepago/DCR, diff_retrieval.py); see ``summaries`` for its conventions.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from functools import partial
-
 import numpy as np
 
-from replication_bench.metrics.metric import (
-    Direction,
-    Evidence,
-    Floats,
-    Metric,
-    Value,
-    count_generated,
-    described,
-    joined,
+from replication_bench.metrics.metric import Evidence, Metric, Value, count_generated, described, joined
+from replication_bench.metrics.summaries import (
+    largest,
+    mean,
+    percentile_of,
+    percentiles,
+    share,
+    share_above,
+    statistic,
+    std,
 )
-from replication_bench.statistics.calibration import TAIL_ROWS, calibrate
+from replication_bench.statistics.calibration import calibrate
 from replication_bench.statistics.intervals import hull, percentile_interval, wilson_interval
 
 LEAST_RANGE = 0.05
 DCR = "somepago/DCR, diff_retrieval.py"
 ANCHORS = "docs/design.md, section 5"
 SSCD = "facebookresearch/sscd-copy-detection, README"
-
-
-def percentile(rows: Floats, q: float) -> Value:
-    """The q-th percentile, or the reason why there is none."""
-    return float(np.percentile(rows, q)) if len(rows) else "no images"
-
-
-def mean(rows: Floats) -> Value:
-    """The mean, or the reason why there is none."""
-    return float(rows.mean(dtype=np.float64)) if len(rows) else "no images"
-
-
-def std(rows: Floats) -> Value:
-    """The population standard deviation."""
-    return float(rows.std(dtype=np.float64)) if len(rows) else "no images"
-
-
-def largest(rows: Floats) -> Value:
-    """The largest value, or the reason why there is none."""
-    return float(rows.max()) if len(rows) else "no images"
-
-
-def share_above(rows: Floats, threshold: float) -> Value:
-    """Share of rows strictly above ``threshold``, in [0, 1]."""
-    return float((rows > threshold).mean()) if len(rows) else "no images"
 
 
 def r_star(evidence: Evidence) -> Value:
@@ -120,13 +91,6 @@ def reduction_floor(r: float, r_reference: float, floor: float) -> Value:
     return 1 - (r - floor) / (r_reference - floor)
 
 
-def unstable(rows: Callable[[Evidence], Floats], q: float, evidence: Evidence) -> str | None:
-    """A warning where fewer than ``TAIL_ROWS`` rows lie above the percentile."""
-    # multiplied first: 100 * (1 - 90 / 100) is a little less than 10
-    above = int(len(rows(evidence)) * (100 - q) / 100)
-    return f"unstable: {above} rows above" if above < TAIL_ROWS else None
-
-
 def quantile_note(evidence: Evidence) -> str | None:
     """Which quantile the calibrated threshold is."""
     found = calibrate(evidence.floor)
@@ -134,65 +98,6 @@ def quantile_note(evidence: Evidence) -> str | None:
         None
         if isinstance(found, str)
         else f"quantile {found.quantile:.3f} of {len(evidence.floor)} held-out images"
-    )
-
-
-def rows_of(name: str) -> Callable[[Evidence], Floats]:
-    """The similarities called ``name``."""
-    return lambda evidence: getattr(evidence, name)
-
-
-def statistic(
-    name: str,
-    rows: str,
-    fn: Callable[[Floats], Value],
-    better: Direction,
-    source: str,
-    everywhere: bool = False,
-) -> Metric:
-    """A number of one set of similarities."""
-    of = rows_of(rows)
-    return Metric(
-        name, "cosine", better, lambda e: fn(of(e)), source, lambda e: len(of(e)), everywhere=everywhere
-    )
-
-
-def percentile_of(
-    name: str, rows: str, better: Direction, source: str, q: float, role: str = "", everywhere: bool = False
-) -> Metric:
-    """The q-th percentile of one set of similarities."""
-    of = rows_of(rows)
-    return Metric(
-        name,
-        "cosine",
-        better,
-        lambda e: percentile(of(e), q),
-        source,
-        lambda e: len(of(e)),
-        note=partial(unstable, of, q),
-        role=role,
-        everywhere=everywhere,
-    )
-
-
-def percentiles(
-    prefix: str, rows: str, better: Direction, source: str, qs: Iterable[int]
-) -> tuple[Metric, ...]:
-    """``<prefix>_<q>pc`` for each q."""
-    return tuple(percentile_of(f"{prefix}_{q}pc", rows, better, source, q) for q in qs)
-
-
-def share(name: str, rows: str, limit: float, better: Direction, source: str) -> Metric:
-    """The share of one set of similarities strictly above ``limit``."""
-    of = rows_of(rows)
-    return Metric(
-        name,
-        "share",
-        better,
-        lambda e: share_above(of(e), limit),
-        source,
-        lambda e: len(of(e)),
-        interval="wilson",
     )
 
 

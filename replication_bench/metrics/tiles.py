@@ -22,7 +22,7 @@ BEST = GRID * GRID // 2
 FLAT = 0.03
 NEAREST = 50
 ALPHA = 0.5
-ROWS, COLUMNS = 64, 512
+ROWS, COLUMNS = 256, 512
 
 
 class Tiles(NamedTuple):
@@ -134,6 +134,14 @@ def closest(
         none = np.zeros(0, dtype=np.float32)
         return Closest(none, none, none, np.zeros(0, dtype=np.int64))
     return Closest(*(np.concatenate(column) for column in zip(*found, strict=True)))
+
+
+def local_of_pairs(images: Thumbnails, gallery: Thumbnails, ids: NDArray[np.int64]) -> Floats:
+    """Local similarity of each image to some gallery images alone: ids int64 [n, k] -> float32 [n, k]."""
+    found = np.empty(ids.shape, dtype=np.float32)
+    for row, (image, chosen) in enumerate(zip(images, ids, strict=True)):
+        found[row] = local_similarity(pairs(cut(image[None]), cut(gallery[chosen])).correlation)[0]
+    return found
 
 
 def closest_block(tiles: Tiles, gallery: Thumbnails) -> Closest:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -11,6 +12,8 @@ from replication_bench.statistics.intervals import wilson_interval
 
 Floats = NDArray[np.float32]
 TAIL_ROWS = 10
+RATE = 0.01
+PUBLISHED = 0.75
 
 
 class Calibration(NamedTuple):
@@ -27,6 +30,13 @@ class FalsePositives(NamedTuple):
     low: float
     high: float
     n: int
+
+
+class CopyThreshold(NamedTuple):
+    """The similarity above which an image is called a copy, and the reason for it."""
+
+    value: float
+    rule: str
 
 
 def cut(rows: Floats, above: int) -> tuple[float, int] | None:
@@ -73,3 +83,60 @@ def false_positives(floor: Floats, confidence: float = 0.95, seed: int = 0) -> F
         hits += int((tested > limit[0]).sum())
     rate = hits / len(floor)
     return FalsePositives(rate, *wilson_interval(rate, len(floor), confidence), len(floor))
+
+
+def innocent_limit(floor: Floats, rate: float = RATE) -> tuple[float, int]:
+    """The smallest held-out similarity that a new innocent image exceeds with a probability of at most ``rate``.
+
+    Split-conformal: held-out images and a new innocent one are alike in distribution, so each place of the new one
+    among them is equally likely, and it lies above the k-th smallest of n with probability at most 1 - k / (n + 1)
+    (Vovk, Gammerman and Shafer 2005; arXiv 2107.07511, section 1). Where n is too small for ``rate`` it is the largest.
+
+    Args:
+        floor: similarity of each held-out image to its nearest training image, float [h], at least one.
+        rate: of innocent images that may lie above.
+
+    Returns:
+        The similarity, and k.
+    """
+    k = min(len(floor), math.ceil(round((len(floor) + 1) * (1 - rate), 9)))
+    return float(np.sort(floor)[k - 1]), k
+
+
+def largest_rate(n: int, k: int, confidence: float = 0.95) -> float:
+    """Which share of innocent images lies above the k-th smallest of n at most, with ``confidence`` (Beta quantile)."""
+    from scipy.stats import beta  # type: ignore[import-untyped]
+
+    return float(beta.ppf(confidence, n + 1 - k, k))
+
+
+def copy_threshold(
+    floor: Floats, fixed: float = PUBLISHED, origin: str = "published for SSCD"
+) -> CopyThreshold:
+    """The similarity above which an image is called a copy: at most one innocent image in a hundred lies above it.
+
+    About a hundred held-out images are enough for that (see ``innocent_limit``). With fewer, the largest of their
+    similarities may only raise ``fixed``: 0.75, at which SSCD's authors measured 90 % precision
+    (facebookresearch/sscd-copy-detection, README).
+
+    Args:
+        floor: similarity of each held-out image to its nearest training image, [h]; may be empty.
+        fixed: the threshold without enough held-out images.
+        origin: where ``fixed`` is from.
+    """
+    n = len(floor)
+    if not n:
+        return CopyThreshold(fixed, f"{fixed} ({origin}), not calibrated: no held-out images")
+    limit, k = innocent_limit(floor)
+    expected = (n + 1 - k) / (n + 1)
+    rates = (
+        f"of innocent images at most {expected:.1%} lie above on average, "
+        f"{largest_rate(n, k):.1%} with 95 % confidence; {n} held-out images"
+    )
+    if expected <= RATE:
+        return CopyThreshold(limit, f"calibrated: {rates}")
+    if limit > fixed:
+        return CopyThreshold(limit, f"calibrated, since it is above {fixed}: {rates}")
+    return CopyThreshold(
+        fixed, f"{fixed} ({origin}): {n} held-out images cannot calibrate to 1 %, which needs 99"
+    )

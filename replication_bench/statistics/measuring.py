@@ -49,6 +49,11 @@ def in_spaces(metrics: Sequence[Metric], evidence: Evidence) -> Iterator[tuple[s
         yield name, roles + general
 
 
+def plays(embedder: str | None, role: str) -> bool:
+    """Whether the embedder is the one that a metric asks for."""
+    return embedder is not None and embedder.startswith(role)
+
+
 def missing_space(metric: Metric) -> Measurement:
     """A metric whose embedder was not used."""
     reason = f"no embedder '{metric.role}' was used"
@@ -80,7 +85,7 @@ def measure(
         protocol: hash of its protocol.
         step: begins a progress bar, as ``pipeline.Watcher.step``.
     """
-    own = [m for m in metrics if not m.role]
+    own = [m for m in metrics if not m.role or plays(embedder, m.role)]
     groups: list[tuple[str, list[Metric], Evidence]] = [("", own, evidence)]
     groups += [(name, group, evidence.spaces[name]) for name, group in in_spaces(metrics, evidence)]
     total = sum(len(group) + resamples for _, group, _ in groups)
@@ -93,7 +98,7 @@ def measure(
             group, rows, plan, name, *((embedder, protocol) if first else (name, rows.protocol))
         )
         done += len(group) + resamples
-    found += [missing_space(m) for m in metrics if m.role and evidence.space(m.role) is None]
+    found += [missing_space(m) for m in metrics if m not in own and evidence.space(m.role) is None]
     order = {metric.name: place for place, metric in enumerate(metrics)}
     return tuple(sorted(found, key=lambda m: order.get(m.name, len(order))))
 
@@ -196,6 +201,7 @@ def as_measurement(
 ) -> Measurement:
     """One metric's value as it stands in a result."""
     low, high = interval or (None, None)
+    embedder, protocol = metric.whose(evidence) or (embedder, protocol)
     missing = isinstance(value, str)
     return Measurement(
         name=metric.name,

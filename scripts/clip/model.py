@@ -1,6 +1,7 @@
 """The networks: open_clip's CLIP with an EfficientNet-Lite0 image tower and a small text transformer.
 
-This module and ``train`` need torch, numpy, safetensors and open_clip alone, so that they run where nothing else is.
+This module, ``views``, ``steps`` and ``train`` need torch, numpy, safetensors and open_clip alone, so that they run
+where nothing else is.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ from torch import Tensor
 WIDTH = 256
 LENGTH = 24
 PIXELS = 128
+GROUPS = 4
 MEAN, STD = (127 / 255,) * 3, (128 / 255,) * 3  # what EfficientNet-Lite0 was trained with
+KEPT = 5  # stages of the image tower that stay as ImageNet made them: nine tenths of the work
 
 
 def config(vocabulary: int) -> dict[str, Any]:
@@ -72,3 +75,46 @@ def normalised(pixels: Tensor) -> Tensor:
     """Pixels float [n, 3, H, W] in [0, 1] to what the image tower takes."""
     mean, std = (pixels.new_tensor(value).view(1, 3, 1, 1) for value in (MEAN, STD))
     return (pixels - mean) / std
+
+
+def lower(visual: Any, pixels: Tensor) -> Tensor:
+    """What the kept stages make of normalised pixels [n, 3, 128, 128]: maps [n, 112, 8, 8]."""
+    trunk = visual.trunk
+    maps = trunk.bn1(trunk.conv_stem(pixels))
+    for stage in trunk.blocks[:KEPT]:
+        maps = stage(maps)
+    return maps
+
+
+def upper(visual: Any, maps: Tensor) -> Tensor:
+    """The rest of the image tower: maps of ``lower`` to vectors [n, WIDTH], any norm."""
+    trunk = visual.trunk
+    for stage in trunk.blocks[KEPT:]:
+        maps = stage(maps)
+    return visual.head(trunk.forward_head(trunk.bn2(trunk.conv_head(maps))))
+
+
+def trained_part(visual: Any) -> tuple[list[torch.nn.Parameter], list[torch.nn.Parameter]]:
+    """Parameters of ``upper``: those that ImageNet made, and the new projection."""
+    trunk = visual.trunk
+    old = [p for part in (*trunk.blocks[KEPT:], trunk.conv_head, trunk.bn2) for p in part.parameters()]
+    return old, list(visual.head.parameters())
+
+
+def encode_short(model: Any, tokens: Tensor) -> Tensor:
+    """As open_clip's ``encode_text``, any norm, in groups of like length without the places behind the longest.
+
+    The mask is causal and the vector is read at the end of a text, so that what follows it changes nothing.
+    """
+    order = tokens.argmax(1).argsort(stable=True)
+    rows = torch.cat([encode_group(model, tokens[group]) for group in order.chunk(GROUPS)])
+    return rows[order.argsort()]
+
+
+def encode_group(model: Any, tokens: Tensor) -> Tensor:
+    """See ``encode_short``."""
+    end = tokens.argmax(1)
+    length = int(end.max()) + 1
+    states = model.token_embedding(tokens[:, :length]) + model.positional_embedding[:length]
+    states = model.transformer(states, attn_mask=model.attn_mask[:length, :length])
+    return model.ln_final(states)[torch.arange(len(tokens), device=end.device), end] @ model.text_projection

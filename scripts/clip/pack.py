@@ -14,9 +14,11 @@ from clip.model import config
 
 def pack(work: Path, out: Path) -> None:
     """Write ``out``; a card written by hand stays."""
-    with safe_open(work / "model.safetensors", "pt") as file:
-        vocabulary = int(file.metadata()["vocabulary"])
-        state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a mapping
+    state = {}
+    for tower in ("text", "image"):
+        with safe_open(work / f"{tower}.safetensors", "pt") as file:
+            vocabulary = int(file.metadata()["vocabulary"])
+            state |= {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a mapping
     out.mkdir(parents=True, exist_ok=True)
     save_file(state, out / "open_clip_model.safetensors")
     (out / "open_clip_model.safetensors").chmod(0o644)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from replication_bench.metrics import replication
+from replication_bench.metrics import replication, summaries
 from replication_bench.metrics.metric import Evidence
 from replication_bench.seeds import Seeds
 from replication_bench.statistics import measure
@@ -57,11 +57,11 @@ def test_no_hit_above_the_calibrated_threshold_has_an_upper_end() -> None:
 
 @pytest.mark.parametrize(("n", "note"), [(99, "unstable: 9 rows above"), (100, None)])
 def test_exactly_ten_rows_above_are_enough(n: int, note: str | None) -> None:
-    assert replication.unstable(lambda e: np.zeros(n, np.float32), 90, evidence()) == note
+    assert summaries.unstable(lambda e: np.zeros(n, np.float32), 90, evidence()) == note
 
 
 def test_threshold_is_strict() -> None:
-    assert replication.share_above(np.array([0.5, 0.6], np.float32), 0.5) == 0.5
+    assert summaries.share_above(np.array([0.5, 0.6], np.float32), 0.5) == 0.5
 
 
 def test_reductions() -> None:
