@@ -91,9 +91,9 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     made: list[str] = []
     step = Trainer.step
 
-    def counted(self: Trainer, state: Any, stage: Any, start: int, stop: int) -> float:
+    def counted(self: Trainer, state: Any, stage: Any, *rest: Any) -> Any:
         made.append(stage.name)
-        return step(self, state, stage, start, stop)
+        return step(self, state, stage, *rest)
 
     monkeypatch.setattr(Trainer, "step", counted)
     return made
