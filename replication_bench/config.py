@@ -13,22 +13,18 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from replication_bench.errors import ConfigError, did_you_mean
 from replication_bench.overlay import overlaid
+from replication_bench.speed import UNSEEN, SampleSpeed, TrainSpeed
+from replication_bench.speed import Section as Section
 
 Options = dict[str, Any]
 
 
-class Section(BaseModel):
-    """A part of the configuration: frozen, and an unknown key is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class TrainConfig(Section):
-    """How every method of a comparison is trained.
+class TrainConfig(TrainSpeed):
+    """How every method of a comparison is trained; ``TrainSpeed`` holds how it is computed.
 
     Attributes:
         budget: images seen in total, or one of the recipe's named budgets.
@@ -84,12 +80,12 @@ class TrainConfig(Section):
 
     def resolved(self) -> dict[str, Any]:
         """What can change trained weights, plain: the budget in images, no names of budgets that were not chosen."""
-        table = self.model_dump(mode="json", exclude={"budgets", "checkpoint_images"})
+        table = self.model_dump(mode="json", exclude={"budgets", "checkpoint_images", *UNSEEN["train"]})
         return {**table, "budget": self.images}
 
 
-class SampleConfig(Section):
-    """How images are generated.
+class SampleConfig(SampleSpeed):
+    """How images are generated; ``SampleSpeed`` holds how it is computed.
 
     Attributes:
         samples: number of generations; training captions are used as prompts, cycled in order.
@@ -124,6 +120,23 @@ class MeasureConfig(Section):
     pairs: int = Field(default=24, gt=0)
 
 
+class DuplicationConfig(Section):
+    """Which training images stand in the training set several times; see ``data/duplication.py``.
+
+    Attributes:
+        plan: ``nodup``; ``dup_both``, copies with the image's own captions; ``dup_image``, copies that begin with
+            another of its captions.
+        share: of the training images, in (0, 1].
+        times: how often each of these stands there.
+        seed: of the choice.
+    """
+
+    plan: Literal["nodup", "dup_both", "dup_image"] = "nodup"
+    share: float = Field(default=0.05, gt=0, le=1)
+    times: int = Field(default=5, ge=2)
+    seed: int = 0
+
+
 class NamedOptions(Section):
     """A plug-in by name with its options."""
 
@@ -142,6 +155,7 @@ class RunConfig(Section):
     backbone: str = "pocket"
     method: NamedOptions = NamedOptions(name="none")
     seed: int = 0
+    duplication: DuplicationConfig = DuplicationConfig()
     train: TrainConfig = TrainConfig()
     sample: SampleConfig = SampleConfig()
     measure: MeasureConfig = MeasureConfig()
@@ -156,8 +170,12 @@ class RunConfig(Section):
     def fingerprint(self, **facts: str) -> str:
         """SHA-256 over the resolved configuration and ``facts`` (hashes of data, backbone, embedder)."""
         resolved = self.recorded()
+        if self.duplication.plan == "nodup":
+            del resolved["duplication"]
         if not self.tuned:
             resolved["train"] = self.train.resolved()
+        for key in UNSEEN["sample"]:
+            del resolved["sample"][key]
         text = json.dumps({"config": resolved, "facts": facts}, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
@@ -170,6 +188,7 @@ class Recipe(Section):
     methods: dict[str, Options] = Field(default_factory=dict)
     seed: int = 0
     reference: str = "none"
+    duplication: DuplicationConfig = DuplicationConfig()
     train: TrainConfig = TrainConfig()
     sample: SampleConfig = SampleConfig()
     measure: MeasureConfig = MeasureConfig()

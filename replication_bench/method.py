@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from replication_bench.context import Context as Context
 from replication_bench.context import SampleBatch as SampleBatch
 from replication_bench.denoiser import Denoiser, UNetDenoiser, predict_pair
+from replication_bench.optimisers import new_optimiser
 from replication_bench.seeds import Seeds
 
 if TYPE_CHECKING:
@@ -87,6 +88,7 @@ class Step:
         clip: clips the gradients to the norm that the configuration sets.
         optimiser: what the hook ``optimiser`` returned, perhaps inside Accelerate's wrapper.
         rng: random stream of this step, for draws of ``update``; on the CPU.
+        parts: slices of the rows, each computed in a pass of its own where memory is short.
     """
 
     rows: int
@@ -96,6 +98,7 @@ class Step:
     clip: Callable[[], None]
     optimiser: torch.optim.Optimizer
     rng: torch.Generator
+    parts: tuple[slice, ...] = (slice(None),)
 
 
 @dataclass(frozen=True)
@@ -188,14 +191,7 @@ class Method:
 
     def optimiser(self, module: nn.Module, ctx: Context) -> torch.optim.Optimizer:
         """The optimiser of one stage."""
-        train = ctx.train
-        return torch.optim.AdamW(
-            [p for p in module.parameters() if p.requires_grad],
-            lr=train.learning_rate,
-            betas=(0.9, 0.999),
-            eps=1e-8,
-            weight_decay=train.weight_decay,
-        )
+        return new_optimiser([p for p in module.parameters() if p.requires_grad], ctx.train)
 
     def update(self, step: Step, ctx: Context) -> Tensor:
         """Gradients of the mean loss, clipped, and one optimiser step; nothing where no example was drawn.
@@ -207,12 +203,15 @@ class Method:
         """
         if not step.rows:
             return torch.zeros(0)
-        losses = step.losses(slice(None))
-        step.backward(losses.mean())
+        found = []
+        for part in step.parts:
+            losses = step.losses(part)
+            step.backward(losses.mean() * (len(losses) / step.rows))
+            found.append(losses.detach())
         step.clip()
         step.optimiser.step()
         step.optimiser.zero_grad()
-        return losses.detach()
+        return torch.cat(found)
 
     def denoiser(self, modules: Sequence[nn.Module]) -> Denoiser:
         """One denoiser over the stages' networks, in the order of ``stages``.

@@ -16,7 +16,6 @@ import numpy as np
 
 from replication_bench import machine
 from replication_bench._version import __version__
-from replication_bench.audit.embedders import record_of
 from replication_bench.audit.index import Index
 from replication_bench.audit.indexing import absolute, cached_index
 from replication_bench.audit.labels import copy_threshold
@@ -38,6 +37,7 @@ from replication_bench.embedders.protocol import check_comparable
 from replication_bench.errors import DataError, StoreError
 from replication_bench.evidence import build_evidence
 from replication_bench.metrics import Evidence, all_metrics
+from replication_bench.provenance import embedder_record
 from replication_bench.results import Measurement, Result, read_result
 from replication_bench.search import nearest
 from replication_bench.seeds import Seeds
@@ -116,7 +116,7 @@ class Audit:
         """What was compared with what, and how: another configuration is another audit."""
         return {
             **{role: absolute(path) for role, path in self.request.roles()},
-            "embedders": [record_of(c.options, c.embedder.protocol) for c in self.embedders],
+            "embedders": [embedder_record(c.options, c.embedder.protocol) for c in self.embedders],
             "measure": self.measure.model_dump(mode="json"),
             "duplicate_threshold": self.request.duplicate_threshold,
             "seed": self.request.seed,
@@ -248,7 +248,7 @@ class Audit:
             config=self.config,
             passed=self.request.table(),
             dataset=dataset_record(self.request.train, train, heldout),
-            embedder=record_of(first.chosen.options, first.chosen.embedder.protocol),
+            embedder=embedder_record(first.chosen.options, first.chosen.embedder.protocol),
             protocol=first.chosen.embedder.protocol.hash,
             seed=self.request.seed,
             images=tuple(

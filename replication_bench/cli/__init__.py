@@ -12,6 +12,9 @@ import typer
 from replication_bench.cli import runs  # noqa: F401
 
 # isort: split
+from replication_bench.cli import data  # noqa: F401
+
+# isort: split
 from replication_bench.cli import images  # noqa: F401
 
 # isort: split

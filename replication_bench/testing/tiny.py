@@ -10,12 +10,13 @@ import numpy as np
 import torch
 from PIL import Image, ImageDraw
 
+from replication_bench.pretrained.tokenizer import new_tokenizer as clip_tokenizer_of
+
 COLOURS = ("red", "green", "blue", "orange", "purple", "black")
 SHAPES = ("circle", "square", "line")
 SIDE = 32
 WIDTH = 32
 LENGTH = 16
-START, END = "<|startoftext|>", "<|endoftext|>"
 
 
 def picture(rng: np.random.Generator, side: int = SIDE) -> tuple[Image.Image, str]:
@@ -84,17 +85,8 @@ def word_merges(words: Sequence[str]) -> list[tuple[str, str]]:
 def new_tokenizer() -> Any:
     """A CLIP tokenizer: every byte, and the words of the captions of ``picture``."""
     from tokenizers.pre_tokenizers import ByteLevel
-    from transformers import CLIPTokenizer
 
-    merges, alphabet = word_merges((*COLOURS, *SHAPES)), sorted(ByteLevel.alphabet())
-    merged = [left + right for left, right in merges]
-    pieces = dict.fromkeys([*alphabet, *(f"{letter}</w>" for letter in alphabet), *merged, START, END])
-    vocab = {piece: index for index, piece in enumerate(pieces)}
-    model: Any = CLIPTokenizer
-    tokenizer = model(vocab=vocab, merges=merges, model_max_length=LENGTH)
-    # transformers swallows misspelt arguments and would leave a vocabulary of two tokens
-    assert len(tokenizer) == len(pieces)
-    return tokenizer
+    return clip_tokenizer_of(sorted(ByteLevel.alphabet()), word_merges((*COLOURS, *SHAPES)), LENGTH)
 
 
 def new_text_encoder(tokenizer: Any) -> Any:

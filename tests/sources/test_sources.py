@@ -8,26 +8,10 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from audit_cases import fill, noise
+from drawn import fill, noise, png, shard
 
-from replication_bench.audit.opening import open_source
 from replication_bench.errors import DataError
-
-
-def png(seed: object) -> bytes:
-    buffer = io.BytesIO()
-    noise(seed).save(buffer, "PNG")
-    return buffer.getvalue()
-
-
-def shard(path: Path, files: dict[str, bytes], mode: str = "w") -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tarfile.open(path, mode) as archive:  # type: ignore[call-overload]
-        for name, data in files.items():
-            info = tarfile.TarInfo(name)
-            info.size = len(data)
-            archive.addfile(info, io.BytesIO(data))
-    return path
+from replication_bench.sources.opening import open_source
 
 
 def ids(source: object) -> list[str]:

@@ -36,10 +36,11 @@ class Entry:
 
 @dataclass(frozen=True)
 class Skipped:
-    """Something that was found and could not be used."""
+    """Something that was found and could not be used; ``damaged`` where more than itself is lost by it."""
 
     id: str
     reason: str
+    damaged: bool = False
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class Source:
 
     Attributes:
         path: what was given.
-        kind: ``folder``, ``dcr``, ``webdataset``, ``parquet`` or ``index``.
+        kind: ``folder``, ``dcr``, ``webdataset``, ``parquet``, ``huggingface`` or ``index``.
         entries: in a stated order.
         skipped: what was found but cannot even be listed, such as the rest of a tar file that is cut.
         notes: what a reader must know.

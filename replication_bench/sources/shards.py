@@ -6,22 +6,19 @@ and read where they lie, so that any image can be opened again without walking t
 
 from __future__ import annotations
 
-import json
 import tarfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from threading import Lock
-from typing import Any
 
-from replication_bench.audit.source import Entry, Skipped, Source, unique_ids
 from replication_bench.data.images import is_image_name, natural_key
-from replication_bench.data.webdataset import split_name
+from replication_bench.data.webdataset import caption_of, check_end, split_name
 from replication_bench.errors import DataError
+from replication_bench.sources.source import Entry, Skipped, Source, unique_ids
 
 ENDINGS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
-KEYS = ("caption", "text", "prompt", "TEXT")
 
 
 def is_tar_name(path: Path) -> bool:
@@ -48,6 +45,7 @@ def list_members(path: Path) -> Members:
         with tarfile.open(path, "r:*") as archive:
             try:
                 members.found.extend(member for member in archive if member.isfile())
+                check_end(archive)
             # a damaged shard can fail in tarfile and in the decompressor below it: what came before is whole
             except (tarfile.TarError, OSError, EOFError, ValueError) as error:
                 members.cut = str(error) or type(error).__name__
@@ -104,19 +102,6 @@ class Shard:
             return file.read() if file else b""
 
 
-def caption_of(member: tarfile.TarInfo, read: Callable[[tarfile.TarInfo], bytes]) -> str:
-    """The caption in a ``.txt`` (first line) or ``.json``; empty where there is none."""
-    text = read(member).decode("utf-8", errors="replace").strip()
-    if member.name.endswith(".txt"):
-        return text.partition("\n")[0].strip()
-    try:
-        table: Any = json.loads(text)
-    except ValueError:
-        return ""
-    values = [table.get(key) for key in KEYS] if isinstance(table, dict) else []
-    return next((value.strip() for value in values if isinstance(value, str) and value.strip()), "")
-
-
 def shard_captions(shard: Shard, members: Sequence[tarfile.TarInfo]) -> dict[str, str]:
     """Captions by sample; a ``.txt`` goes before a ``.json``."""
     captions: dict[str, str] = {}
@@ -124,7 +109,8 @@ def shard_captions(shard: Shard, members: Sequence[tarfile.TarInfo]) -> dict[str
         for member in members:
             key = split_name(member.name)[0]
             if member.name.endswith(ending) and not captions.get(key):
-                captions[key] = caption_of(member, shard.read)
+                text = shard.read(member).decode("utf-8", errors="replace")
+                captions[key] = caption_of(ending[1:], text)
     return captions
 
 
@@ -135,6 +121,16 @@ def shard_entries(shard: Shard, name: str, members: Sequence[tarfile.TarInfo]) -
     for member, id in zip(images, unique_ids([member.name for member in images]), strict=True):
         caption = captions.get(split_name(member.name)[0])
         yield Entry(f"{name}/{id}", partial(shard.read, member), (caption,) if caption else ())
+
+
+def without_image(name: str, members: Sequence[tarfile.TarInfo]) -> list[Skipped]:
+    """The samples of a shard that have a caption and no image."""
+    keys: dict[str, bool] = {}
+    for member in members:
+        key, extension = split_name(member.name)
+        if is_image_name(Path(member.name)) or extension in ("txt", "json"):
+            keys[key] = keys.get(key, False) or is_image_name(Path(member.name))
+    return [Skipped(f"{name}/{key}", "a caption and no image") for key, image in keys.items() if not image]
 
 
 def open_shards(path: str, files: Sequence[Path]) -> Source:
@@ -150,9 +146,11 @@ def open_shards(path: str, files: Sequence[Path]) -> Source:
         name, members = (file.name if unique else file.as_posix()), list_members(file)
         before = len(entries)
         entries += shard_entries(Shard(file), name, members.found)
+        skipped += without_image(name, members.found)
         if members.cut:
             kept = len(entries) - before
-            skipped.append(Skipped(name, f"the tar file is damaged after {kept} images: {members.cut}"))
+            reason = f"the tar file is damaged after {kept} images: {members.cut}"
+            skipped.append(Skipped(name, reason, damaged=True))
     if not entries:
         raise DataError(
             "the tar files hold no images", where=path, got=skipped[0].reason if skipped else None

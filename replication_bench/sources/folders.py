@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from replication_bench.audit.source import Entry, Source, reading
-from replication_bench.data.folder import Captions, captions_in_file, find_captions, read_text
+from replication_bench.data.captions import Captions, captions_in_file, find_captions, read_text
 from replication_bench.data.images import list_images
 from replication_bench.errors import DataError
+from replication_bench.sources.source import Entry, Source, reading
 
 PROMPTS, GENERATIONS = "prompts.txt", "generations"
 FORMS = "Give --prompts a .jsonl or .csv with file_name and text, which names each image."
