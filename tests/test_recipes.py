@@ -9,7 +9,7 @@ from replication_bench.cli import main
 from replication_bench.config import RunConfig, read_recipe, recipe_names
 from replication_bench.resolve import Request, resolve_runs
 
-STABLE_DIFFUSION = ("sd21-laion10k", "sd15-laion10k", "imagenette")
+STABLE_DIFFUSION = ("sd21-laion10k", "sd15-laion10k", "laion-subset", "imagenette")
 
 
 def configs(name: str, **more: object) -> dict[str, RunConfig]:
@@ -46,6 +46,13 @@ def test_the_two_versions_differ_in_the_backbone_alone() -> None:
     new, old = read_recipe("sd21-laion10k"), read_recipe("sd15-laion10k")
     assert new.pop("backbone") != old.pop("backbone")
     assert new == old
+
+
+def test_a_subset_of_laion_is_trained_in_the_published_setting() -> None:
+    (config, *_), _ = resolve_runs(Request(dataset="laion-subset"))
+    assert config.dataset.name == "laion-subset"
+    assert config.train == configs("sd21-laion10k")["none"].train
+    assert config.backbone == "stabilityai/stable-diffusion-2-1"
 
 
 def test_smoke_goes_through_every_step_on_random_weights(tmp_path: Path) -> None:
