@@ -42,6 +42,7 @@ RUN = (
             "train.precision=fp32",
             "train.flip=0.5",
             "train.warmup_images=0",
+            "train.learning_rate=0.02",
             "sample.steps=2",
             "sample.batch_size=2",
             "measure.bootstrap=0",
