@@ -42,16 +42,6 @@ def watch(module: nn.Module) -> None:
         raise ConfigError("a layer has no gradients of single rows", where="dp", got=error) from error
 
 
-def check_machine(ctx: Context) -> None:
-    """Raise ConfigError where the gradients of single rows would be wrong: scaled losses, several processes."""
-    if ctx.train.precision == "fp16":
-        raise ConfigError("dp cannot scale losses", where="train.precision", got="fp16", want="fp32 or bf16")
-    if torch.distributed.is_available() and torch.distributed.is_initialized():
-        count = torch.distributed.get_world_size()
-        if count > 1:
-            raise ConfigError("dp trains in one process", got=f"{count} processes", want="1")
-
-
 def empty_gradients(parameters: Sequence[nn.Parameter]) -> None:
     """Gradients of no rows: the noise of an empty draw is added all the same, else the draw would show."""
     for parameter in parameters:
@@ -103,14 +93,20 @@ class Dp(Method):
             raise ConfigError("out of range", where="delta", got=self.delta, want="below 1")
         one_of("accountant", self.accountant, ACCOUNTANTS)
 
-    def dataset(self, data: Examples, ctx: Context) -> Examples:
-        """The same; refuses to begin where training could not.
+    def check(self, ctx: Context) -> None:
+        """Refuse to begin where training could not.
 
         Raises:
-            ConfigError: see ``check_machine``.
+            ConfigError: the gradients of single rows would be wrong: scaled losses, several processes.
         """
-        check_machine(ctx)
-        return data
+        if ctx.train.precision == "fp16":
+            raise ConfigError(
+                "dp cannot scale losses", where="train.precision", got="fp16", want="fp32 or bf16"
+            )
+        if torch.distributed.is_available() and torch.distributed.is_initialized():
+            count = torch.distributed.get_world_size()
+            if count > 1:
+                raise ConfigError("dp trains in one process", got=f"{count} processes", want="1")
 
     def order(self, size: int, start: int, stop: int, seeds: Seeds) -> list[int]:
         """Poisson sampling: each example with probability (stop - start) / size, so the draw may be empty."""

@@ -4,7 +4,8 @@
 python benchmarks/embedding.py --images 128 --side 128 --threads 2
 
 One at a time is the field's usual way for protocols that keep the aspect, and in scripts with a plain loop. The ratio
-is what to quote: both columns are timed in turns, so that other work on the machine slows both.
+is what to quote: both columns are timed in turns, so that other work on the machine slows both. The last column is the
+memory of the first pass over all images, above what was held before.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ import time
 from collections.abc import Callable
 
 import numpy as np
+import torch
 from PIL import Image
+from timing import extra_memory, megabytes
 
 from replication_bench import plugins
 from replication_bench.errors import ReplbenchError
@@ -23,6 +26,7 @@ from replication_bench.plugins import construct
 from replication_bench.testing import picture
 
 ROUNDS = 3
+CPU = torch.device("cpu")
 
 
 def pictures(count: int, side: int) -> list[Image.Image]:
@@ -59,7 +63,7 @@ def main() -> None:
     print(
         f"{options.images} images of {options.side} px, {options.threads} threads, load {os.getloadavg()[0]:.1f}"
     )
-    print(f"{'embedder':20} {'protocol':18} {'batches/s':>10} {'one/s':>8} {'ratio':>6}")
+    print(f"{'embedder':20} {'protocol':18} {'batches/s':>10} {'one/s':>8} {'ratio':>6} {'extra MiB':>9}")
     for name in options.only or plugins.available("embedders"):
         try:
             plugins.load("embedders", name).weights_found()
@@ -67,10 +71,12 @@ def main() -> None:
         except ReplbenchError as error:
             print(f"{name:20} skipped: {str(error)[:80]}")
             continue
+        memory = extra_memory(lambda embedder=embedder: embedder(images), CPU)
         together, alone = race(embedder, images)
         rates = (options.images / together, options.images / alone)
         print(
-            f"{name:20} {embedder.protocol.name[:18]:18} {rates[0]:10.1f} {rates[1]:8.1f} {alone / together:6.2f}"
+            f"{name:20} {embedder.protocol.name[:18]:18} {rates[0]:10.1f} {rates[1]:8.1f} {alone / together:6.2f} "
+            f"{megabytes(memory):>9}"
         )
 
 

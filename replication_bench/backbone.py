@@ -9,8 +9,6 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from importlib.resources import files
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,70 +16,8 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from replication_bench.components import custom_unet
-from replication_bench.errors import ConfigError, WeightsError, did_you_mean
-
-PARTS = ("vae", "text_encoder", "tokenizer", "unet", "scheduler")
-
-
-def packaged_backbones() -> dict[str, Path]:
-    """Backbones that the package ships, by name."""
-    folder = Path(str(files("replication_bench"))) / "backbones"
-    return {path.parent.name: path.parent for path in sorted(folder.glob("*/model_index.json"))}
-
-
-def locate(name: str) -> str:
-    """Turn a backbone's name into a folder or hub id.
-
-    Raises:
-        ConfigError: neither a shipped backbone, nor a folder with a ``model_index.json``, nor of the form owner/name.
-    """
-    shipped = packaged_backbones()
-    if name in shipped:
-        return str(shipped[name])
-    if Path(name).is_dir():
-        if not (Path(name) / "model_index.json").is_file():
-            raise ConfigError(
-                "the backbone folder is no diffusers pipeline", where=name, want="a model_index.json"
-            )
-        return name
-    if name.count("/") == 1 and not name.startswith((".", "/")):
-        return name
-    raise ConfigError(
-        f"unknown backbone '{name}'",
-        want="a shipped name, a folder of a diffusers Stable Diffusion, or a hub id owner/name",
-        hint=did_you_mean(name, shipped),
-    )
-
-
-def load_parts(location: str) -> dict[str, Any]:
-    """The five parts of a Stable Diffusion pipeline in float32, without safety checker.
-
-    Raises:
-        WeightsError: the folder or hub id cannot be loaded as a Stable Diffusion.
-    """
-    from diffusers import StableDiffusionPipeline
-    from diffusers.utils import logging as diffusers_logging
-    from transformers.utils import logging as transformers_logging
-
-    for logging in (diffusers_logging, transformers_logging):
-        logging.set_verbosity_error()  # type: ignore[no-untyped-call]
-        logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    unet = custom_unet(location)
-    given = {} if unet is None else {"unet": None}  # its code is not run: see components
-    try:
-        pipeline = StableDiffusionPipeline.from_pretrained(
-            location, dtype=torch.float32, safety_checker=None, requires_safety_checker=False, **given
-        )
-    except (OSError, ValueError, KeyError) as error:
-        raise WeightsError(
-            "the backbone cannot be loaded as a Stable Diffusion",
-            where=location,
-            got=str(error).splitlines()[0],
-            hint="Give a folder in diffusers format, or a hub id that this machine can reach.",
-        ) from error
-    parts = {part: getattr(pipeline, part) for part in PARTS}
-    return parts if unet is None else {**parts, "unet": unet}
+from replication_bench.errors import ConfigError
+from replication_bench.pretrained import load_parts, locate
 
 
 def weights_sha256(*modules: nn.Module) -> str:
@@ -126,11 +62,11 @@ class Backbone:
 
     @classmethod
     def load(cls, name: str, device: str | torch.device = "cpu", pixels: int | None = None) -> Backbone:
-        """Load by shipped name, folder or hub id.
+        """Load by shipped name, folder, file, hub id or shape of random weights.
 
         Args:
             name: see ``locate``.
-            device: where the parts live.
+            device: where VAE and text encoder live. The U-Net stays on the CPU: what is trained are copies of it.
             pixels: image side; None for the U-Net's own sample size.
 
         Raises:
@@ -141,7 +77,9 @@ class Backbone:
 
         parts = load_parts(locate(name))
         for module in (parts["vae"], parts["text_encoder"], parts["unet"]):
-            module.requires_grad_(False).eval().to(device)
+            module.requires_grad_(False).eval()
+        for module in (parts["vae"], parts["text_encoder"]):
+            module.to(device)  # of the U-Net only copies compute
         parts["scheduler"] = DDPMScheduler.from_config(parts["scheduler"].config)
         factor = 2 ** (len(parts["vae"].config.block_out_channels) - 1)
         backbone = cls(name=name, pixels=pixels or parts["unet"].config.sample_size * factor, **parts)
@@ -157,8 +95,8 @@ class Backbone:
 
     @property
     def device(self) -> torch.device:
-        """Where the parts live."""
-        device: torch.device = self.unet.device
+        """Where VAE and text encoder live."""
+        device: torch.device = self.vae.device
         return device
 
     @cached_property
@@ -209,6 +147,11 @@ class Backbone:
     def decode_latents(self, latents: Tensor) -> Tensor:
         """Scaled latents to images float [n, 3, H, W] in [-1, 1]."""
         return self.decode(latents).clamp(-1, 1)
+
+    @property
+    def states_shape(self) -> tuple[int, int]:
+        """Length and width of the states of one text."""
+        return int(self.tokenizer.model_max_length), int(self.text_encoder.config.hidden_size)
 
     @torch.no_grad()
     def encode_text(self, texts: Sequence[str]) -> Tensor:

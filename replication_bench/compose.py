@@ -1,4 +1,4 @@
-"""Composition ``a+b``: chained hooks run in order, owned hooks have one owner."""
+"""Composition ``a+b``: chained hooks run in order, owned hooks have one owner, every part is checked."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from replication_bench.errors import ConfigError
-from replication_bench.method import CHAINED, OWNED, Method
+from replication_bench.method import CHAINED, OWNED, Context, Method
 
 
 def chained(hook: str) -> Callable[..., Any]:
@@ -50,6 +50,11 @@ class Composition(Method):
     def overrides(self, hook: str) -> bool:
         """Whether any part replaces the default of ``hook``."""
         return any(part.overrides(hook) for part in self.parts)
+
+    def check(self, ctx: Context) -> None:
+        """Ask every part."""
+        for part in self.parts:
+            part.check(ctx)
 
 
 for _hook in CHAINED:

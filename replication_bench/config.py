@@ -13,21 +13,18 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator
 
 from replication_bench.errors import ConfigError, did_you_mean
+from replication_bench.overlay import overlaid
+from replication_bench.speed import UNSEEN, SampleSpeed, TrainSpeed
+from replication_bench.speed import Section as Section
 
 Options = dict[str, Any]
 
 
-class Section(BaseModel):
-    """A part of the configuration: frozen, and an unknown key is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class TrainConfig(Section):
-    """How every method of a comparison is trained.
+class TrainConfig(TrainSpeed):
+    """How every method of a comparison is trained; ``TrainSpeed`` holds how it is computed.
 
     Attributes:
         budget: images seen in total, or one of the recipe's named budgets.
@@ -83,12 +80,12 @@ class TrainConfig(Section):
 
     def resolved(self) -> dict[str, Any]:
         """What can change trained weights, plain: the budget in images, no names of budgets that were not chosen."""
-        table = self.model_dump(mode="json", exclude={"budgets", "checkpoint_images"})
+        table = self.model_dump(mode="json", exclude={"budgets", "checkpoint_images", *UNSEEN["train"]})
         return {**table, "budget": self.images}
 
 
-class SampleConfig(Section):
-    """How images are generated.
+class SampleConfig(SampleSpeed):
+    """How images are generated; ``SampleSpeed`` holds how it is computed.
 
     Attributes:
         samples: number of generations; training captions are used as prompts, cycled in order.
@@ -135,6 +132,23 @@ class MeasureConfig(Section):
         return ((value,) if value not in ("", "none") else ()) if isinstance(value, str) else value
 
 
+class DuplicationConfig(Section):
+    """Which training images stand in the training set several times; see ``data/duplication.py``.
+
+    Attributes:
+        plan: ``nodup``; ``dup_both``, copies with the image's own captions; ``dup_image``, copies that begin with
+            another of its captions.
+        share: of the training images, in (0, 1].
+        times: how often each of these stands there.
+        seed: of the choice.
+    """
+
+    plan: Literal["nodup", "dup_both", "dup_image"] = "nodup"
+    share: float = Field(default=0.05, gt=0, le=1)
+    times: int = Field(default=5, ge=2)
+    seed: int = 0
+
+
 class NamedOptions(Section):
     """A plug-in by name with its options."""
 
@@ -153,6 +167,7 @@ class RunConfig(Section):
     backbone: str = "pocket"
     method: NamedOptions = NamedOptions(name="none")
     seed: int = 0
+    duplication: DuplicationConfig = DuplicationConfig()
     train: TrainConfig = TrainConfig()
     sample: SampleConfig = SampleConfig()
     measure: MeasureConfig = MeasureConfig()
@@ -167,8 +182,12 @@ class RunConfig(Section):
     def fingerprint(self, **facts: str) -> str:
         """SHA-256 over the resolved configuration and ``facts`` (hashes of data, backbone, embedder)."""
         resolved = self.recorded()
+        if self.duplication.plan == "nodup":
+            del resolved["duplication"]
         if not self.tuned:
             resolved["train"] = self.train.resolved()
+        for key in UNSEEN["sample"]:
+            del resolved["sample"][key]
         text = json.dumps({"config": resolved, "facts": facts}, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
@@ -181,6 +200,7 @@ class Recipe(Section):
     methods: dict[str, Options] = Field(default_factory=dict)
     seed: int = 0
     reference: str = "none"
+    duplication: DuplicationConfig = DuplicationConfig()
     train: TrainConfig = TrainConfig()
     sample: SampleConfig = SampleConfig()
     measure: MeasureConfig = MeasureConfig()
@@ -193,8 +213,25 @@ def recipe_names() -> list[str]:
     )
 
 
-def read_recipe(name: str) -> dict[str, Any]:
-    """A recipe by name or path, as a plain table.
+def read_recipe(name: str, readers: tuple[str, ...] = ()) -> dict[str, Any]:
+    """A recipe by name or path, as a plain table, laid over the one that its ``base`` names.
+
+    Args:
+        name: of a shipped recipe, or the path of a TOML file.
+        readers: the recipes that stand on this one.
+
+    Raises:
+        ConfigError: no such recipe, not TOML, or recipes that stand on each other.
+    """
+    if name in readers:
+        raise ConfigError("recipes stand on each other", got=" on ".join((*readers, name)))
+    table = read_table(name)
+    base = table.pop("base", None)
+    return table if base is None else overlaid(read_recipe(str(base), (*readers, name)), table)
+
+
+def read_table(name: str) -> dict[str, Any]:
+    """A recipe by name or path as it is written.
 
     Raises:
         ConfigError: no such recipe, or not TOML.

@@ -2,98 +2,201 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
-from typing import Generic, TypeVar
 
 import torch
 from torch import Tensor
 
+from replication_bench.acceleration import sent
 from replication_bench.backbone import Backbone
 from replication_bench.data.example import Examples
+from replication_bench.kept import Remembered as Remembered
+from replication_bench.kept import Stored, address
 from replication_bench.method import Batch, Encoded, Method
 from replication_bench.seeds import Seeds
+from replication_bench.store import cache_folder
 
 TEXTS_KEPT = 50_000
+TEXTS_BYTES = 4 * 2**30
+DEVICE_BYTES = 2 * 2**30
 CHUNK = 32
-Key = TypeVar("Key", bound=Hashable)
+Rows = Tensor | Stored
+Step = Callable[[str, int], Callable[[int], None]]  # as of a run's watcher
 
 
-class Remembered(Generic[Key]):
-    """Tensors by key, each made at its first use; when ``most`` would be exceeded all are forgotten.
+def unwatched(name: str, total: int) -> Callable[[int], None]:
+    """Progress that nobody looks at."""
+    return lambda done: None
 
-    Args:
-        make: one tensor for each of several keys.
-        most: how many are kept.
-    """
 
-    def __init__(self, make: Callable[[list[Key]], Iterable[Tensor]], most: int):
-        self.make, self.most = make, most
-        self.known: dict[Key, Tensor] = {}
-
-    def __call__(self, keys: Sequence[Key]) -> Tensor:
-        """The tensors of ``keys``, stacked: [n, ...]."""
-        new = [key for key in dict.fromkeys(keys) if key not in self.known]
-        if len(self.known) + len(new) > self.most:
-            self.known.clear()
-            new = list(dict.fromkeys(keys))
-        if new:
-            self.known.update(zip(new, self.make(new), strict=True))
-        return torch.stack([self.known[key] for key in keys])
+def in_chunks(make: Callable[[range], Tensor], rows: range) -> Tensor:
+    """``make`` of ``CHUNK`` rows at a time, joined."""
+    return torch.cat([make(rows[start : start + CHUNK]) for start in range(0, len(rows), CHUNK)])
 
 
 class TextStates(Remembered[str]):
-    """Text states float [n, length, width] by caption. At most ``TEXTS_KEPT`` are remembered."""
+    """Text states float [n, length, width] by caption, as many as ``TEXTS_KEPT`` and ``TEXTS_BYTES`` allow."""
 
     def __init__(self, backbone: Backbone):
-        super().__init__(backbone.encode_text, TEXTS_KEPT)
+        length, width = backbone.states_shape
+        super().__init__(backbone.encode_text, min(TEXTS_KEPT, TEXTS_BYTES // (4 * length * width)))
+
+
+class StoredTexts:
+    """Text states of a data set's first captions on disk; those of other captions are remembered in memory."""
+
+    def __init__(self, backbone: Backbone, data: Examples, step: Step):
+        captions = list(dict.fromkeys(["", *(example.captions[0] for example in data)]))
+        self.place = {caption: row for row, caption in enumerate(captions)}
+        self.others, self.device = TextStates(backbone), backbone.device
+        folder = cache_folder() / "encoded" / address("texts", backbone.sha256, captions)
+        self.rows = Stored(folder, len(captions), backbone.states_shape)
+        self.rows.fill(
+            lambda rows: in_chunks(lambda part: backbone.encode_text([captions[i] for i in part]), rows),
+            step("encode captions", len(captions)),
+        )
+
+    def __call__(self, captions: Sequence[str]) -> Tensor:
+        """The states of ``captions``, float [n, length, width]."""
+        if all(caption in self.place for caption in captions):
+            return sent(torch.stack([self.rows[self.place[caption]] for caption in captions]), self.device)
+        return self.others(captions)
 
 
 class Encoder:
-    """Encodes training batches; latents (both flips) are cached unless the method changes images at every draw."""
+    """Encodes training batches; latents (both flips) are kept unless the method changes images at every draw.
 
-    def __init__(self, method: Method, data: Examples, backbone: Backbone, flip: float):
+    Args:
+        method: whose hook ``image`` may be overridden.
+        data: the training set.
+        backbone: its VAE and text encoder.
+        flip: probability of a horizontal flip.
+        cache: ``memory``, ``disk`` or ``none``; see ``TrainSpeed``.
+        step: told of the encoding of the whole set.
+    """
+
+    def __init__(
+        self,
+        method: Method,
+        data: Examples,
+        backbone: Backbone,
+        flip: float,
+        cache: str = "memory",
+        step: Step = unwatched,
+    ):
         self.method, self.data, self.backbone, self.flip = method, data, backbone, flip
-        self.texts = TextStates(backbone)
+        self.cache, self.watch = cache, step
+
+    def warm(self) -> None:
+        """Encode the whole set now, so that its progress does not fall into that of the first stage."""
+        _ = self.cached, self.texts
 
     @cached_property
-    def cached(self) -> tuple[Tensor, Tensor | None] | None:
-        """Latents [n, c, h, w] of all images, and of their mirror images where flips can be drawn.
+    def texts(self) -> Callable[[Sequence[str]], Tensor]:
+        """Captions to text states, float [n, length, width]."""
+        if self.cache == "none":
+            return self.backbone.encode_text
+        if self.cache == "disk":
+            return StoredTexts(self.backbone, self.data, self.watch)
+        return TextStates(self.backbone)
+
+    @cached_property
+    def cached(self) -> tuple[Rows, Rows | None] | None:
+        """Latents of all images, [n, c, h, w], and of their mirror images where flips can be drawn.
 
         None where the method changes images at every draw. Made at the first step, so not where nothing is trained.
         """
-        if self.method.overrides("image"):
+        if self.cache == "none" or self.method.overrides("image"):
             return None
-        plain, mirrored = [], []
+        if self.cache == "disk":
+            return self.stored(False), self.stored(True) if self.flip else None
+        return self.in_memory()
+
+    def pixels(self, rows: range) -> Tensor:
+        """Images float [n, 3, H, W] of the examples ``rows``."""
+        return torch.stack([self.backbone.to_tensor(self.data[row].load()) for row in rows])
+
+    def in_memory(self) -> tuple[Tensor, Tensor | None]:
+        """See ``cached``; on the device while they are few."""
+        plain: list[Tensor] = []
+        mirrored: list[Tensor] = []
+        channels, height, width = self.backbone.latent_shape
+        size = 4 * len(self.data) * channels * height * width * (2 if self.flip else 1)
+        device = self.backbone.device if size <= DEVICE_BYTES else torch.device("cpu")
+        progress = self.watch("encode images", len(self.data))
         for start in range(0, len(self.data), CHUNK):
-            rows = range(start, min(start + CHUNK, len(self.data)))
-            images = torch.stack([self.backbone.to_tensor(self.data[row].load()) for row in rows])
-            plain.append(self.backbone.encode_images(images))
+            images = self.pixels(range(start, min(start + CHUNK, len(self.data))))
+            plain.append(self.backbone.encode_images(images).to(device))
             if self.flip:
-                mirrored.append(self.backbone.encode_images(images.flip(-1)))
+                mirrored.append(self.backbone.encode_images(images.flip(-1)).to(device))
+            progress(start + len(images))
         return torch.cat(plain), torch.cat(mirrored) if mirrored else None
 
-    def encode(self, batch: Batch, indices: Sequence[int], seeds: Seeds, start: int) -> Encoded:
-        """Latents and text states of the draws ``start``, ``start + 1``, ... of the clock."""
-        rngs = [seeds.torch("image", start + row) for row in range(len(indices))]
-        flips = [bool(torch.rand((), generator=rng) < self.flip) for rng in rngs]
-        latents = self.lookup(indices, flips) if self.cached is not None else self.draw(batch, flips, rngs)
+    def stored(self, flip: bool) -> Stored:
+        """Latents of all images, or of all mirror images, on disk."""
+        backbone = self.backbone
+        facts = (backbone.sha256, backbone.pixels, flip, [example.sha256 for example in self.data])
+        latents = Stored(
+            cache_folder() / "encoded" / address("latents", *facts), len(self.data), backbone.latent_shape
+        )
+
+        def encode(rows: range) -> Tensor:
+            images = self.pixels(rows)
+            return backbone.encode_images(images.flip(-1) if flip else images)
+
+        latents.fill(
+            lambda rows: in_chunks(encode, rows),
+            self.watch("encode mirror images" if flip else "encode images", len(self.data)),
+        )
+        return latents
+
+    def flips(self, count: int, seeds: Seeds, start: int) -> tuple[list[bool], list[torch.Generator]]:
+        """Which of the draws ``start``, ``start + 1``, ... are mirrored, and what is left of their streams."""
+        rngs = [seeds.torch("image", start + row) for row in range(count)]
+        return [bool(torch.rand((), generator=rng) < self.flip) for rng in rngs], rngs
+
+    def draw(self, batch: Batch, seeds: Seeds, start: int, readers: int = 1) -> Tensor | None:
+        """Freshly drawn images float [n, 3, H, W], on the CPU, by so many threads; None where latents are kept."""
+        if self.cached is not None or not batch.examples:
+            return None
+        flips, rngs = self.flips(len(batch.examples), seeds, start)
+
+        def one(row: int) -> Tensor:
+            image = self.backbone.to_tensor(batch.examples[row].load())
+            return self.method.image(image.flip(-1) if flips[row] else image, rngs[row])
+
+        if readers == 1:
+            return torch.stack([one(row) for row in range(len(flips))])
+        with ThreadPoolExecutor(readers) as pool:
+            return torch.stack(list(pool.map(one, range(len(flips)))))
+
+    def encode(
+        self, batch: Batch, indices: Sequence[int], seeds: Seeds, start: int, images: Tensor | None = None
+    ) -> Encoded:
+        """Latents and text states of the draws ``start``, ``start + 1``, ... of the clock.
+
+        Args:
+            batch: examples and captions.
+            indices: of the examples in the data set.
+            seeds: of the stage.
+            start: images seen before.
+            images: what ``draw`` returned ahead of time.
+        """
+        images = self.draw(batch, seeds, start) if images is None else images
+        if images is not None:
+            latents = self.backbone.encode_images(sent(images, self.backbone.device))
+        else:
+            latents = self.lookup(indices, self.flips(len(indices), seeds, start)[0])
         return Encoded(latents, self.texts(batch.captions))
 
     def lookup(self, indices: Sequence[int], flips: Sequence[bool]) -> Tensor:
-        """Cached latents; a flipped draw takes the mirror image's."""
+        """Kept latents; a flipped draw takes the mirror image's."""
         assert self.cached is not None
         plain, mirrored = self.cached
         rows = [
             mirrored[i] if flip and mirrored is not None else plain[i]
             for i, flip in zip(indices, flips, strict=True)
         ]
-        return torch.stack(rows)
-
-    def draw(self, batch: Batch, flips: Sequence[bool], rngs: Sequence[torch.Generator]) -> Tensor:
-        """Latents of freshly drawn images."""
-        images = []
-        for example, flip, rng in zip(batch.examples, flips, rngs, strict=True):
-            image = self.backbone.to_tensor(example.load())
-            images.append(self.method.image(image.flip(-1) if flip else image, rng))
-        return self.backbone.encode_images(torch.stack(images))
+        return sent(torch.stack(rows), self.backbone.device)

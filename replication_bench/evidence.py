@@ -69,10 +69,18 @@ def own_similarity(generated: Floats, train: Floats, sources: Sequence[Sequence[
     return np.array(found, dtype=np.float32)
 
 
-def count_alike(train: Floats, threshold: float = SAME) -> Ints:
-    """Training images above ``threshold`` of each one, itself included: int64 [t]."""
-    counts = [(train[block] @ train.T > threshold).sum(axis=1) for block in blocks(len(train))]
-    return np.maximum(np.concatenate(counts), 1) if counts else np.zeros(0, dtype=np.int64)
+def count_alike(train: Floats, threshold: float = SAME, repeats: Sequence[int] | None = None) -> Ints:
+    """Training images above ``threshold`` of each one, itself included: int64 [t].
+
+    Args:
+        train: unit vectors [t, d].
+        threshold: cosine similarity, strict.
+        repeats: how often the training set holds each image; once where None.
+    """
+    times = np.ones(len(train), np.int64) if repeats is None else np.asarray(repeats, np.int64)
+    counts = [(train[block] @ train.T > threshold) @ times for block in blocks(len(train))]
+    # a row of zeros is not even like itself
+    return np.maximum(np.concatenate(counts), times) if counts else np.zeros(0, dtype=np.int64)
 
 
 def self_similarity(train: Floats) -> Floats:
@@ -132,6 +140,7 @@ def build_evidence(
     pixels: Pixels | Seen | str | None = None,
     alignment: Alignment | str | None = None,
     duplicates: Ints | None = None,
+    repeats: Sequence[int] | None = None,
     spaces: Mapping[str, Evidence] | None = None,
     embedder: str = "",
     protocol: str = "",
@@ -154,6 +163,7 @@ def build_evidence(
         pixels: access to the images; or what ``see`` found in them, or why there are none.
         alignment: of the images with their prompts; a text says why there is none.
         duplicates: training images alike to each one, itself included, [t]; counted where None.
+        repeats: how often the training set holds each training image, [t], counted with ``duplicates``.
         spaces: evidence in the spaces of further embedders, by name, each made by this function.
         embedder: name of the embedder, for a further space.
         protocol: hash of its protocol.
@@ -187,7 +197,7 @@ def build_evidence(
         own_prompt=own_similarity(generated, train, sources) if sources else NO_FLOATS,
         prompts=number_prompts(prompts) if prompts else NO_INTS,
         **from_pixels(seen),
-        duplicates=count_alike(train) if duplicates is None else duplicates,
+        duplicates=count_alike(train, repeats=repeats) if duplicates is None else duplicates,
         alignment=alignment,
         spaces=spaces or {},
         embedder=embedder,

@@ -3,9 +3,9 @@
 A method is a frozen dataclass of hyper-parameters. It keeps no state: whatever a hook needs is handed to it, and
 ``dataclasses.asdict`` of it is its provenance. Override the hooks that differ from plain fine-tuning.
 
-Hooks that chain in a composition ``a+b`` (``CHAINED``) take what the part before returned. The others (``OWNED``) have
-one owner; two owners are an error. ``TRAINING`` hooks change the trained weights: a method of kind ``sample`` overrides
-none of them. See docs/design.md, section 2.
+Hooks that chain in a composition ``a+b`` (``CHAINED``) take what the part before returned. Those of ``OWNED`` have one
+owner; two owners are an error. Those of ``EACH`` are asked of every part. ``TRAINING`` hooks change the trained
+weights: a method of kind ``sample`` overrides none of them. See docs/design.md, section 2.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from replication_bench.context import Context as Context
 from replication_bench.context import SampleBatch as SampleBatch
 from replication_bench.denoiser import Denoiser, UNetDenoiser, predict_pair
+from replication_bench.optimisers import new_optimiser
 from replication_bench.seeds import Seeds
 
 if TYPE_CHECKING:
@@ -31,7 +32,8 @@ if TYPE_CHECKING:
 
 CHAINED = ("dataset", "caption", "image", "encode", "prompt", "condition", "initial", "wrap", "facts")
 OWNED = ("stages", "build", "order", "timesteps", "loss", "optimiser", "update", "denoiser", "guide")
-HOOKS = CHAINED + OWNED
+EACH = ("check",)
+HOOKS = CHAINED + OWNED + EACH
 TRAINING = ("dataset", "caption", "image", "encode", *OWNED[:-1])
 
 
@@ -86,6 +88,7 @@ class Step:
         clip: clips the gradients to the norm that the configuration sets.
         optimiser: what the hook ``optimiser`` returned, perhaps inside Accelerate's wrapper.
         rng: random stream of this step, for draws of ``update``; on the CPU.
+        parts: slices of the rows, each computed in a pass of its own where memory is short.
     """
 
     rows: int
@@ -95,6 +98,7 @@ class Step:
     clip: Callable[[], None]
     optimiser: torch.optim.Optimizer
     rng: torch.Generator
+    parts: tuple[slice, ...] = (slice(None),)
 
 
 @dataclass(frozen=True)
@@ -123,6 +127,12 @@ class Method:
     def changes_training(self) -> bool:
         """Whether trained weights can depend on this method: it replaces a hook of ``TRAINING``."""
         return any(self.overrides(hook) for hook in TRAINING)
+
+    def check(self, ctx: Context) -> None:
+        """Raise a ReplbenchError where this run cannot be; called before the first method of a command trains.
+
+        ``ctx.training`` is there, as ``dataset`` returned it. Nothing long belongs here.
+        """
 
     def dataset(self, data: Examples, ctx: Context) -> Examples:
         """The training set, once before training."""
@@ -181,14 +191,7 @@ class Method:
 
     def optimiser(self, module: nn.Module, ctx: Context) -> torch.optim.Optimizer:
         """The optimiser of one stage."""
-        train = ctx.train
-        return torch.optim.AdamW(
-            [p for p in module.parameters() if p.requires_grad],
-            lr=train.learning_rate,
-            betas=(0.9, 0.999),
-            eps=1e-8,
-            weight_decay=train.weight_decay,
-        )
+        return new_optimiser([p for p in module.parameters() if p.requires_grad], ctx.train)
 
     def update(self, step: Step, ctx: Context) -> Tensor:
         """Gradients of the mean loss, clipped, and one optimiser step; nothing where no example was drawn.
@@ -200,12 +203,15 @@ class Method:
         """
         if not step.rows:
             return torch.zeros(0)
-        losses = step.losses(slice(None))
-        step.backward(losses.mean())
+        found = []
+        for part in step.parts:
+            losses = step.losses(part)
+            step.backward(losses.mean() * (len(losses) / step.rows))
+            found.append(losses.detach())
         step.clip()
         step.optimiser.step()
         step.optimiser.zero_grad()
-        return losses.detach()
+        return torch.cat(found)
 
     def denoiser(self, modules: Sequence[nn.Module]) -> Denoiser:
         """One denoiser over the stages' networks, in the order of ``stages``.

@@ -26,7 +26,8 @@ from replication_bench.evidence import Pixels, build_evidence, find_sources
 from replication_bench.looks import Images
 from replication_bench.method import Context, Method
 from replication_bench.metrics import Evidence, all_metrics
-from replication_bench.provenance import dataset_record, method_record
+from replication_bench.networks import parked, ready_to_sample
+from replication_bench.provenance import dataset_record, embedder_record, method_record
 from replication_bench.results import Cost, Result, read_result
 from replication_bench.sampling import Sample, Sampler, plan
 from replication_bench.search import Neighbours, nearest
@@ -162,14 +163,15 @@ class Run:
     def prepare(self) -> Examples:
         """The training set after the hook ``dataset``, which runs once."""
         if self.context.training is None:
-            self.context.training = self.method.dataset(self.bench.splits.train, self.context)
+            self.context.training = self.method.dataset(self.bench.training, self.context)
         return self.context.training
 
     def trainer(self) -> Trainer:
         """Trains what changes training of the method alone, so that runs which sample otherwise can share it."""
         accelerator = Accelerator(mixed_precision=self.precision, cpu=self.bench.device == "cpu")
         data, method = self.prepare(), resolve.rebuild_method(trained_part(self.config.method))
-        encoder = Encoder(method, data, self.bench.backbone, self.config.train.flip)
+        train = self.config.train
+        encoder = Encoder(method, data, self.bench.backbone, train.flip, train.cache, self.watch.step)
         context = replace(self.context, method=method, sample=SampleConfig())
         return Trainer(method, data, encoder, context, self.seeds, accelerator)
 
@@ -185,6 +187,8 @@ class Run:
         facts = training_facts(self, trainer.data)
         found = share(self.out, self.folder, jobs, facts)
         with self.timed("train"):
+            if not all(job.final.exists() for job in jobs):
+                trainer.encoder.warm()
             for job in jobs:
                 advance = self.watch.step(f"{name}: train {job.stage.name}", job.images)
 
@@ -202,13 +206,14 @@ class Run:
         self, trainer: Trainer, jobs: list[StageJob]
     ) -> tuple[tuple[Sample, ...], dict[str, int], float]:
         """Generate every missing image; returns the samples, parameter counts and network calls an image."""
-        networks = [trainer.build(job.stage) if self.config.tuned else trainer.load(job) for job in jobs]
+        load = (lambda job: trainer.build(job.stage)) if self.config.tuned else trainer.load
+        networks = [parked(load(job), self.config.sample) for job in jobs]
         weights = [p for network in networks for p in network.parameters()]
         counts = {
             "parameters": sum(p.numel() for p in weights),
             "trained": sum(p.numel() for p in weights if p.requires_grad),
         }
-        self.context.networks = tuple(network.requires_grad_(False).eval() for network in networks)
+        self.context.networks = ready_to_sample(networks, self.config.sample, trainer.accelerator.device)
         with self.seeds.ambient("denoiser"):
             denoiser = self.method.denoiser(self.context.networks)
         sampler = Sampler(self.method, denoiser, self.context, self.config.sample, self.seeds)
@@ -241,6 +246,7 @@ class Run:
             ceiling=ceiling_rows,
             prompts=prompts,
             sources=find_sources(prompts, [example.captions for example in train]),
+            repeats=[example.repeats for example in train],
             pixels=Pixels(made, self.bench.images(train), self.bench.images(heldout)),
             step=step,
             **measured_further(self.bench.further, self.bench.rows_of(made, step), prompts, captions),
@@ -279,7 +285,7 @@ class Run:
             method=method_record(config.method),
             dataset=dataset_record(config.dataset, bench.splits),
             backbone={"name": config.backbone, "sha256": bench.backbone.sha256},
-            embedder={"name": config.measure.embedder, **vars(bench.embedder.protocol)},
+            embedder=embedder_record(bench.chosen, bench.embedder.protocol),
             protocol=bench.embedder.protocol.hash,
             seed=config.seed,
             cost=cost,

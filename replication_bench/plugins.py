@@ -41,17 +41,51 @@ class Plugin:
         """Import the target.
 
         Raises:
-            PluginError: importing it failed; names the distribution and the first error.
+            PluginError: importing it failed, or it is no method where one should be; names the distribution.
         """
         entry = EntryPoint(self.name, self.target, f"replication_bench.{self.kind}")
         try:
-            return entry.load()
-        except Exception as error:
+            target = entry.load()
+        # a module that ends the process while it is imported is as broken as one that raises
+        except (Exception, SystemExit) as error:
             raise PluginError(
                 f"{singular(self.kind)} '{self.name}' cannot be imported",
-                where=f"{self.distribution} {self.version} ({self.target})",
+                where=self.origin,
                 got=f"{type(error).__name__}: {error}",
             ) from error
+        if self.kind == "methods":
+            self.check_method(target)
+        return target
+
+    @property
+    def origin(self) -> str:
+        """Distribution, version and target."""
+        return f"{self.distribution} {self.version} ({self.target})"
+
+    def check_method(self, target: Any) -> None:
+        """Raise PluginError unless ``target`` is a class of methods."""
+        from replication_bench.method import Method
+
+        if not (isinstance(target, type) and issubclass(target, Method)):
+            raise PluginError(
+                f"'{self.name}' is no method",
+                where=self.origin,
+                got=f"a {type(target).__name__}",
+                want="a subclass of replication_bench.method.Method",
+            )
+
+
+@dataclass(frozen=True)
+class Clash(Plugin):
+    """One name that two distributions offer: it stands for neither, and all other names keep working."""
+
+    def load(self) -> Any:
+        """Raise PluginError that names both."""
+        raise PluginError(
+            f"two packages offer the {singular(self.kind)} '{self.name}'",
+            got=self.distribution,
+            hint="Uninstall one of them.",
+        )
 
 
 def singular(kind: Kind) -> str:
@@ -61,11 +95,7 @@ def singular(kind: Kind) -> str:
 
 @cache
 def available(kind: Kind) -> dict[str, Plugin]:
-    """All plug-ins of one kind by name, in name order.
-
-    Raises:
-        PluginError: two distributions offer the same name.
-    """
+    """All plug-ins of one kind by name, in name order; a name that two distributions offer is a ``Clash``."""
     if kind not in get_args(Kind):
         raise PluginError(f"there is no door '{kind}'", hint=did_you_mean(kind, get_args(Kind)))
     allowed = os.environ.get("REPLBENCH_PLUGINS")
@@ -76,14 +106,22 @@ def available(kind: Kind) -> dict[str, Plugin]:
         if allowed is not None and distribution not in allowed.split(","):
             continue
         plugin = Plugin(kind, entry.name, entry.value, distribution, version)
-        if found.get(entry.name, plugin) != plugin:
-            raise PluginError(
-                f"two packages offer the {singular(kind)} '{entry.name}'",
-                got=f"{found[entry.name].distribution} and {distribution}",
-                hint="Uninstall one of them.",
-            )
-        found[entry.name] = plugin
+        other = found.get(entry.name, plugin)
+        found[entry.name] = plugin if other == plugin else clash(other, plugin)
     return found
+
+
+def clash(first: Plugin, second: Plugin) -> Clash:
+    """What stands behind a name of two plug-ins."""
+    targets, distributions, versions = (
+        f"{one} and {other}"
+        for one, other in (
+            (first.target, second.target),
+            (first.distribution, second.distribution),
+            (first.version, second.version),
+        )
+    )
+    return Clash(first.kind, first.name, targets, distributions, versions)
 
 
 def find(kind: Kind, name: str) -> Plugin:

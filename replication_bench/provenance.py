@@ -1,10 +1,14 @@
-"""Where a number comes from: the methods and data of a run as they stand in its result."""
+"""Where a number comes from: methods, data and embedders as they stand in a result."""
 
 from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
 
 from replication_bench import plugins
 from replication_bench.config import NamedOptions
 from replication_bench.data.example import Splits
+from replication_bench.embedders.protocol import ImageProtocol
 from replication_bench.results import DatasetRecord, MethodRecord
 
 
@@ -32,3 +36,10 @@ def dataset_record(dataset: NamedOptions, splits: Splits) -> DatasetRecord:
         heldout=len(splits.heldout),
         note=splits.note,
     )
+
+
+def embedder_record(chosen: NamedOptions, protocol: ImageProtocol) -> dict[str, Any]:
+    """An embedder under its own name, with every field of its protocol; the protocol's name is ``protocol``."""
+    fields = asdict(protocol)
+    name = fields.pop("name")
+    return {"name": chosen.name, "protocol": name, **fields, "options": dict(chosen.options)}

@@ -33,6 +33,7 @@ class Request:
     """What ``replbench run`` was asked for; None means: as the recipe says.
 
     Attributes:
+        sweeps: ``key=a,b``; see ``replication_bench.sweep``.
         origin: folder of the fine-tuned model that ``--from`` names; see ``replication_bench.trained.origin``.
     """
 
@@ -44,7 +45,9 @@ class Request:
     budget: str | None = None
     budget_rule: str | None = None
     samples: int | None = None
+    duplication: str | None = None
     settings: tuple[str, ...] = ()
+    sweeps: tuple[str, ...] = ()
     origin: str | None = None
 
 
@@ -111,6 +114,7 @@ def resolve_recipe(request: Request, table: dict[str, Any]) -> Recipe:
         "train.budget": request.budget,
         "train.budget_rule": request.budget_rule,
         "sample.samples": request.samples,
+        "duplication.plan": request.duplication,
     }
     for key, value in flags.items():
         if value is not None:
@@ -150,6 +154,7 @@ def run_configs(recipe: Recipe, names: Sequence[str], seeds: Sequence[int], **mo
     dataset = NamedOptions(name=recipe.dataset.name, options=dataset_options(recipe.dataset))
     sections: dict[str, Any] = {
         "backbone": recipe.backbone,
+        "duplication": recipe.duplication,
         "train": recipe.train,
         "sample": recipe.sample,
         "measure": recipe.measure,

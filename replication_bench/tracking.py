@@ -46,7 +46,7 @@ class Tracked:
     Args:
         name: ``tensorboard``, ``wandb`` or ``mlflow``.
         run_id: the run's name in the tracker.
-        folder: where TensorBoard and MLflow write.
+        folder: where TensorBoard writes; the others go where their own environment variables say.
         config: of the run; nested tables become dotted keys.
         inner: told the same.
     """
@@ -56,11 +56,16 @@ class Tracked:
         self.tracker = new_tracker(name, run_id, folder)
         self.tracker.store_init_configuration(flat(config))
         self.label, self.done = "", 0
+        self.before, self.seen = (
+            0,
+            0,
+        )  # images of all earlier stages, and with this one: trackers want steps that grow
 
     def step(self, name: str, total: int) -> Callable[[int], None]:
         """A new step."""
         pass_on = self.inner.step(name, total)
         self.label, self.done = name.rpartition(": ")[2].replace(" ", "/"), 0
+        self.before = self.seen
 
         def advance(done: int) -> None:
             pass_on(done)
@@ -69,15 +74,16 @@ class Tracked:
         return advance
 
     def loss(self, value: float) -> None:
-        """One loss, at the number of images seen."""
+        """One loss, at the number of images seen in all stages so far."""
         self.inner.loss(value)
+        self.seen = self.before + self.done
         if value == value:
-            self.tracker.log({f"loss/{self.label}": value}, step=self.done)
+            self.tracker.log({f"loss/{self.label}": value}, step=self.seen)
 
     def finish(self, result: Result, samples: Path) -> None:
         """Send the measurements that have a value, and a grid of samples; then close."""
         numbers = {f"metrics/{m.name}": m.value for m in result.measurements if m.value is not None}
-        self.tracker.log(numbers, step=self.done)
+        self.tracker.log(numbers, step=self.seen)
         paths = sorted(samples.glob("*.png"))[:SAMPLES]
         if paths:
             self.send(grid(paths))
@@ -86,7 +92,7 @@ class Tracked:
     def send(self, image: Image.Image) -> None:
         """A picture, in the way of each tracker."""
         if self.name == "tensorboard":
-            self.tracker.log_images({"samples": np.asarray(image)[None]}, step=self.done, dataformats="NHWC")
+            self.tracker.log_images({"samples": np.asarray(image)[None]}, step=self.seen, dataformats="NHWC")
         elif self.name == "wandb":
             self.tracker.log_images({"samples": [image]})
         else:
@@ -97,15 +103,26 @@ class Tracked:
 
 
 def new_tracker(name: str, run_id: str, folder: Path) -> Any:
-    """A started tracker."""
+    """A started tracker.
+
+    Raises:
+        ConfigError: it cannot start, such as one without a server or a database to write to.
+    """
     from accelerate import PartialState
     from accelerate.tracking import LOGGER_TYPE_TO_CLASS
 
     PartialState()  # trackers ask it which process is the first
     target = LOGGER_TYPE_TO_CLASS[name]
     options = {"logging_dir": str(folder)} if target.requires_logging_directory else {}
-    tracker = target(run_id, **options)
-    tracker.start()
+    try:
+        tracker = target(run_id, **options)
+        tracker.start()
+    except Exception as error:  # each tracker has errors of its own
+        reason = " ".join(str(error).split()) or type(error).__name__
+        hint = "Set it up as its own documentation says, or leave out --track."
+        raise ConfigError(
+            f"the tracker '{name}' does not start", where="--track", got=reason, hint=hint
+        ) from error
     return tracker
 
 

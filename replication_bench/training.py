@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from accelerate import Accelerator
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from replication_bench.acceleration import LossMeter, ahead, depth, parts, ready_to_train, sent
 from replication_bench.backbone import Backbone
 from replication_bench.config import TrainConfig
 from replication_bench.data.example import Examples
@@ -21,7 +22,8 @@ from replication_bench.method import Batch, Context, Encoded, Method, Stage, Ste
 from replication_bench.seeds import Seeds
 from replication_bench.store import write_atomic
 
-Progress = Callable[[int, float], None]  # images seen in this stage, mean loss of the last step
+READERS = 8  # threads that open images ahead of time
+Progress = Callable[[int, float], None]  # images seen in this stage, mean loss when it was last read
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,18 @@ def load_network(network: nn.Module, final: Path) -> nn.Module:
     return network
 
 
+class Drawn(NamedTuple):
+    """What a step sees before it is encoded: the stage's streams, indices, examples with captions, and images.
+
+    ``images`` is float [n, 3, H, W] on the CPU, or None where latents are kept.
+    """
+
+    seeds: Seeds
+    indices: list[int]
+    batch: Batch
+    images: Tensor | None
+
+
 class Trainer:
     """Trains the stages of one method on one training set."""
 
@@ -100,9 +114,9 @@ class Trainer:
         state = TrainingState(network, self.method, self.ctx, self.accelerator)
         done = state.restore(job.checkpoint)
         progress(done, float("nan"))
-        since = 0
-        for start, stop in steps(done, job.images, self.config.batch_size):
-            loss = self.step(state, job.stage, start, stop)
+        since, meter = 0, LossMeter(self.accelerator.device)
+        for (start, stop), drawn in self.draws(job, done):
+            loss = meter.add(self.step(state, job.stage, start, stop, drawn))
             progress(stop, loss)
             since += stop - start
             if since >= self.config.checkpoint_images and stop < job.images:
@@ -120,31 +134,47 @@ class Trainer:
         """A trained stage, rebuilt and loaded strictly; what was trained still asks for gradients."""
         return load_network(self.build(job.stage), job.final)
 
-    def step(self, state: TrainingState, stage: Stage, start: int, stop: int) -> float:
-        """One optimiser step on the images [start, stop) of this stage's clock; returns the mean loss."""
+    def draws(self, job: StageJob, done: int) -> Iterator[tuple[tuple[int, int], Drawn]]:
+        """The intervals of the clock from ``done`` on, with what they see; drawn ahead where that is asked for."""
+        steps_ahead = depth(self.config.prefetch, self.accelerator.device)
+        readers = READERS if steps_ahead else 1
+        return ahead(
+            steps(done, job.images, self.config.batch_size),
+            lambda interval: self.draw(job.stage, *interval, readers),
+            steps_ahead,
+        )
+
+    def draw(self, stage: Stage, start: int, stop: int, readers: int = 1) -> Drawn:
+        """Examples and captions of the images [start, stop), and images where latents are not kept."""
         seeds = Seeds(self.seeds.derive("stage", stage.name))
         indices = self.method.order(len(self.data), start, stop, seeds)
-        losses = self.losses(state, stage, seeds, start, indices) if indices else no_losses
-        state.set_rate(learning_rate(stop, self.config))
-        step = state.new_step(len(indices), stop - start, losses, seeds.torch("update", start))
-        found = self.method.update(step, self.ctx)
-        state.follow()
-        return float(found.mean()) if len(found) else float("nan")
-
-    def losses(
-        self, state: TrainingState, stage: Stage, seeds: Seeds, start: int, indices: list[int]
-    ) -> Callable[[slice], Tensor]:
-        """Draw captions, images, timesteps and noise of a step; what is returned computes the losses of its rows."""
-        method, device = self.method, self.accelerator.device
         captions = tuple(
-            draw_caption(method, self.data, index, start + row, seeds, self.config.caption_dropout)
+            draw_caption(self.method, self.data, index, start + row, seeds, self.config.caption_dropout)
             for row, index in enumerate(indices)
         )
         batch = Batch(tuple(self.data[index] for index in indices), captions)
-        encoded = self.encoder.encode(batch, indices, seeds, start)
+        return Drawn(seeds, indices, batch, self.encoder.draw(batch, seeds, start, readers))
+
+    def step(self, state: TrainingState, stage: Stage, start: int, stop: int, drawn: Drawn) -> Tensor:
+        """One optimiser step on the images [start, stop) of this stage's clock; returns the mean loss."""
+        count = len(drawn.indices)
+        losses = self.losses(state, stage, start, drawn) if count else no_losses
+        state.set_rate(learning_rate(stop, self.config))
+        step = state.new_step(count, stop - start, losses, drawn.seeds.torch("update", start))
+        found = self.method.update(step, self.ctx)
+        state.follow()
+        return found.mean() if len(found) else torch.tensor(float("nan"))
+
+    def losses(
+        self, state: TrainingState, stage: Stage, start: int, drawn: Drawn
+    ) -> Callable[[slice], Tensor]:
+        """Draw timesteps and noise of a step; what is returned computes the losses of its rows."""
+        method, device = self.method, self.accelerator.device
+        seeds, indices, batch, images = drawn
+        encoded = self.encoder.encode(batch, indices, seeds, start, images)
         encoded = method.encode(encoded, batch, self.ctx, seeds.torch("encode", start))
-        t = method.timesteps(len(indices), stage, seeds.torch("timesteps", start)).to(device)
-        noise = torch.randn(encoded.latents.shape, generator=seeds.torch("noise", start)).to(device)
+        t = sent(method.timesteps(len(indices), stage, seeds.torch("timesteps", start)), device)
+        noise = sent(torch.randn(encoded.latents.shape, generator=seeds.torch("noise", start)), device)
 
         def losses(rows: slice) -> Tensor:
             part = Encoded(encoded.latents[rows], encoded.cond[rows])
@@ -175,6 +205,7 @@ class TrainingState:
 
     def __init__(self, network: nn.Module, method: Method, ctx: Context, accelerator: Accelerator):
         self.network, self.accelerator, self.config = network.train(), accelerator, ctx.train
+        ready_to_train(network, self.config, accelerator.device)
         self.denoiser: Any
         self.denoiser, self.optimiser = accelerator.prepare(
             UNetDenoiser(network), method.optimiser(network, ctx)
@@ -192,7 +223,16 @@ class TrainingState:
         self, rows: int, images: int, losses: Callable[[slice], Tensor], rng: torch.Generator
     ) -> Step:
         """A step of this network, for the hook ``update``."""
-        return Step(rows, images, losses, self.accelerator.backward, self.clip, self.optimiser, rng)
+        return Step(
+            rows,
+            images,
+            losses,
+            self.accelerator.backward,
+            self.clip,
+            self.optimiser,
+            rng,
+            parts(rows, self.config.accumulate),
+        )
 
     def clip(self) -> None:
         """Clip the gradients to the configured norm."""

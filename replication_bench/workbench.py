@@ -9,7 +9,8 @@ from PIL import Image
 
 from replication_bench import machine, plugins
 from replication_bench.backbone import Backbone, to_images
-from replication_bench.config import RunConfig
+from replication_bench.config import NamedOptions, RunConfig
+from replication_bench.data.duplication import duplicated
 from replication_bench.data.example import Example, Examples, Splits
 from replication_bench.embedders import parse
 from replication_bench.embedders.cache import embed, embed_cached
@@ -17,6 +18,7 @@ from replication_bench.embedders.protocol import Embedder, Vectors
 from replication_bench.errors import DataError
 from replication_bench.looks import Images
 from replication_bench.metrics.metric import Rows
+from replication_bench.optimisers import check_optimiser
 from replication_bench.spaces import RowsOf, choose_further
 from replication_bench.statistics.measuring import Step
 from replication_bench.store import cache_folder
@@ -30,18 +32,24 @@ class Workbench:
     """
 
     def __init__(self, config: RunConfig, device: str | None = None):
+        check_optimiser(config.train)
         self.device = device or machine.choose_device()
         name, options = parse(config.measure.embedder)
-        options |= config.measure.embedder_options
-        self.embedder: Embedder = plugins.construct("embedders", name, options)
+        self.chosen = NamedOptions(name=name, options=options | config.measure.embedder_options)
+        self.embedder: Embedder = plugins.construct("embedders", name, self.chosen.options)
         self.further = choose_further(config.measure)
         dataset = plugins.construct("datasets", config.dataset.name, config.dataset.options)
-        self.splits: Splits = dataset.load(self.embedder)
+        self.splits: Splits = duplicated(dataset.load(self.embedder), config.duplication)
         if len(self.splits.train) < 2:
             raise DataError(
                 "the training set is too small", got=f"{len(self.splits.train)} images", want="at least 2"
             )
         self.backbone = Backbone.load(config.backbone, self.device, config.train.pixels)
+
+    @cached_property
+    def training(self) -> Examples:
+        """What methods are trained on: the training images, some of them several times."""
+        return self.splits.train.repeated()
 
     def view(self, example: Example) -> Image.Image:
         """The image as the model saw it: resized and cropped to the backbone's side, 8 bit."""

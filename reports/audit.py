@@ -10,8 +10,10 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from replication_bench.results import Match, Measurement, Result
+from reports.columns import MISSING, Column
 from reports.pairs import read_matches
-from reports.table import MISSING, Column, new_grid, plain
+from reports.terminal import new_grid, plain
+from reports.values import of_measurement
 
 PAIRS = 10
 SHOWN = (
@@ -117,10 +119,10 @@ def numbers(result: Result) -> Grid:
 
 def cell(found: Measurement | None) -> str:
     """Value and interval."""
-    if found is None or found.value is None:
-        return MISSING
-    text = Column(found.name, "", decimals=0 if found.unit == "count" else 3).text(found.value)
-    return text if found.low is None or found.high is None else f"{text} [{found.low:.3f}, {found.high:.3f}]"
+    value = of_measurement(found)
+    decimals = 0 if found is not None and found.unit == "count" else 3
+    column = Column("", "", decimals=decimals)
+    return f"{column.text(value)} {Column('', '').interval(value)}".rstrip()
 
 
 def notes(result: Result) -> Group:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import PurePath
 from typing import Any
 
 import pandas as pd
@@ -25,12 +27,10 @@ class Group:
     Attributes:
         label: the method's name, with what tells this row from others of the same method.
         runs: in the order of their seeds.
-        differs: the settings that tell it from others of the same method, by short name.
     """
 
     label: str
     runs: tuple[Run, ...]
-    differs: dict[str, Any]
 
     @property
     def results(self) -> tuple[Result, ...]:
@@ -101,7 +101,8 @@ class Board:
     def title(self) -> str:
         """Dataset, backbone and embedder in words."""
         result = self.first
-        backbone = result.backbone.get("name", "") if result.backbone else ""
+        # where a folder lies is nobody's business
+        backbone = PurePath(result.backbone.get("name", "")).name if result.backbone else ""
         names = (result.dataset.name, backbone, str(result.embedder.get("name", "")))
         return " · ".join(filter(None, names))
 
@@ -168,25 +169,40 @@ def make_groups(runs: Sequence[Run]) -> tuple[Group, ...]:
     settings = [setting_of(members[0].result) for members in found.values()]
     groups = []
     for members, setting in zip(found.values(), settings, strict=True):
-        differs = differences(setting, [s for s in settings if s["method"] == setting["method"]])
+        same = [other for other in settings if other["method"] == setting["method"]]
         ordered = tuple(sorted(members, key=lambda run: (run.result.seed, run.result.id)))
-        groups.append(Group(label_of(setting["method"], differs), ordered, differs))
+        groups.append(Group(label_of(setting["method"], unusual(setting, same)), ordered))
     return tuple(groups)
 
 
-def differences(setting: dict[str, Any], others: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """The settings in which rows of one method differ, by the last word of their key where that is enough."""
-    keys = [key for key in setting if any(other.get(key) != setting[key] for other in others)]
-    short = [key.rpartition(".")[2] for key in keys]
+def unusual(setting: dict[str, Any], same: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The settings that tell a row from the others of its method, by the last word of their key where that is enough.
+
+    A value that more rows have than any other is the usual one and goes without saying, so that of many rows which each
+    vary one setting, each is called by that setting alone.
+    """
+    varied = [key for key in setting if any(other.get(key) != setting[key] for other in same)]
+    told = [key for key in varied if setting[key] != usual([other.get(key) for other in same])]
+    short = [key.rpartition(".")[2] for key in varied]
     return {
-        name if short.count(name) == 1 else key: setting[key] for key, name in zip(keys, short, strict=True)
+        name if short.count(name) == 1 else key: setting[key]
+        for key, name in zip(varied, short, strict=True)
+        if key in told
     }
 
 
-def label_of(method: str, differs: dict[str, Any]) -> str:
+def usual(values: Sequence[Any]) -> Any:
+    """The value that occurs more often than any other; a value that equals nothing where there is none."""
+    counts = Counter(map(repr, values)).most_common(2)
+    if len(counts) > 1 and counts[0][1] == counts[1][1]:
+        return object()
+    return next(value for value in values if repr(value) == counts[0][0])
+
+
+def label_of(method: str, told: dict[str, Any]) -> str:
     """``loyal`` or ``loyal (tau 300, skips SC3+SC4)``."""
-    told = ", ".join(f"{key} {setting_text(value)}" for key, value in differs.items())
-    return f"{method} ({told})" if told else method
+    words = ", ".join(f"{key} {setting_text(value)}" for key, value in told.items())
+    return f"{method} ({words})" if words else method
 
 
 def setting_text(value: Any) -> str:

@@ -76,8 +76,8 @@ def facts(table: BoardTable) -> list[tuple[str, str]]:
     first = table.board.first
     data = f"{first.dataset.name}: {first.dataset.train:,} train, {first.dataset.heldout:,} held out"
     parts = [(name, value[:12]) for name, value in table.board.parts.items()]
-    embedder = str(first.embedder.get("name", ""))
-    return [("dataset", data), ("embedder", embedder), *parts]
+    names = dict.fromkeys(str(first.embedder.get(key, "")) for key in ("name", "protocol"))
+    return [("dataset", data), ("embedder", " ".join(filter(None, names))), *parts]
 
 
 def notes(table: BoardTable) -> list[str]:
@@ -95,9 +95,28 @@ def remarks(table: BoardTable) -> list[str]:
         f"Ranked by {table.column(table.sort).title}. Values are means over seeds, with {share} intervals in brackets. "
         "Signs behind a reduction: ✓ its interval lies above 0, ✗ not above 0, ? undecided."
     ]
-    lines += [f"{row.label}: control, {row.why}." for row in table.rows if row.role == "control"]
+    lines += controls(table) + shared_training(table)
     lines += [f"{row.label}: {row.why}" for row in table.rows if row.role == "reported"]
     return list(dict.fromkeys(lines + warnings(table) + result_notes(table)))
+
+
+def controls(table: BoardTable) -> list[str]:
+    """Why rows are controls, one line a reason."""
+    found: dict[str, list[str]] = {}
+    for row in table.rows:
+        if row.role == "control":
+            found.setdefault(row.why, []).append(row.label)
+    return [f"{', '.join(labels)}: control, {why}." for why, labels in found.items()]
+
+
+def shared_training(table: BoardTable) -> list[str]:
+    """Which rows use the weights of another run."""
+    return [
+        f"{group.label}: trained in {result.cost.trained_in}, whose seconds of training are counted."
+        for group in table.board.groups
+        for result in group.results
+        if result.cost and result.cost.trained_in
+    ]
 
 
 def verdicts(table: BoardTable) -> list[str]:

@@ -114,13 +114,13 @@ def all_columns(board: Board, reference: str, sort: str) -> list[Column]:
     ]
 
 
-def measured_column(board: Board, name: str, group: str) -> Column:
+def measured_column(board: Board, name: str, group: str = "") -> Column:
     """The column of one measurement, with three digits of its largest value."""
     found = [m for g in board.groups for result in g.results if (m := result.measurement(name))]
     scale, unit = unit_of(found[0])
     sizes = [abs(m.value) * scale for m in found if m.value and math.isfinite(m.value)]
-    digits = 2 - math.floor(math.log10(max(sizes))) if sizes else 3
-    decimals = min(max(1 if scale == 100 or max(sizes, default=0) >= 10 else 3, digits), 6)
+    least = 1 if scale == 100 or max(sizes, default=0) >= 10 else 3
+    decimals = min(max(least, 2 - math.floor(math.log10(max(sizes)))), 6) if sizes else least
     return Column(name, title(name), unit, found[0].better, scale, decimals, group)
 
 

@@ -36,18 +36,17 @@ def board_parts(result: Result) -> dict[str, str]:
     return {name: value or "none" for name, value in zip(BOARD_PARTS, result.board, strict=True)}
 
 
-def why_control(result: Result, reference: str, cheapest: int | None, whole: str) -> str:
+def why_control(result: Result, reference: str, cheapest: int | None) -> str:
     """Why a result is a control and no contender; empty where it is none.
 
     Args:
         result: of the row.
         reference: the method that reductions are counted from.
-        cheapest: the smallest budget beside it; None where none is known.
-        whole: what that is the smallest of, in words.
+        cheapest: the smallest budget of its board; None where none is known.
     """
     budget = budget_of(result)
     if budget is not None and cheapest is not None and budget > cheapest:
-        return f"its budget of {budget:,} images is above the {whole}'s smallest, {cheapest:,}"
+        return f"its budget of {budget:,} images is above the board's smallest, {cheapest:,}"
     if result.method and result.method.paper == "" and result.method.name != reference:
         return "published nowhere; it is here to tell causes apart"
     return ""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable, Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 from PIL import Image
@@ -14,7 +14,7 @@ from reports.atlas import ABSENT, ACROSS, Atlas
 from reports.gallery_rows import LABELS, Match, Source, find_sources, select
 from reports.leaderboard import BoardTable
 from reports.pairs import load_generated
-from reports.privacy import Privacy
+from reports.privacy import Rules
 from reports.training_images import TrainingImages
 
 MOVED = "Some generated images are no longer where their result lies, or cannot be read."
@@ -37,14 +37,14 @@ class Gallery:
 
     Args:
         tables: the boards.
-        privacy: what may be shown.
+        rules: what may be shown.
         limit: largest number of rows, partners for the paired view not counted.
         side: pixels of a thumbnail.
         budget: bytes of all thumbnails; the worst pairs get theirs first.
     """
 
-    def __init__(self, tables: Sequence[BoardTable], privacy: Privacy, *, limit: int, side: int, budget: int):
-        self.tables, self.privacy, self.limit = tables, privacy, limit
+    def __init__(self, tables: Sequence[BoardTable], rules: Rules, *, limit: int, side: int, budget: int):
+        self.tables, self.rules, self.limit = tables, rules, limit
         self.sources = list(find_sources(tables))
         self.texts, self.names, self.training = Texts(), Texts(), TrainingImages()
         self.atlas = Atlas(min(side, largest_side(self.sources) or side), budget)
@@ -63,6 +63,7 @@ class Gallery:
             "labels": list(dict.fromkeys([*LABELS, *(row["l"] for row in rows)])),
             "texts": list(self.texts.numbers),
             "rows": rows,
+            "least": least_similarity(rows),
             "total": sum(len(source.top1) for source in self.sources),
         }
 
@@ -81,23 +82,29 @@ class Gallery:
 
     def row(self, source: Source, match: Match) -> dict[str, Any]:
         """One row without its thumbnails; a neighbour is [tile, similarity, caption, name]."""
-        number, shown = self.texts.number, self.privacy.text
+        number, privacy = self.texts.number, self.rules.of(source.run.result)
         return {
             "g": source.index,
             "s": source.seed,
             "i": match.generated,
-            "p": number(shown(match.prompt)),
+            "p": number(privacy.text(match.prompt)),
             "l": source.label(match),
             "t": ABSENT,
             "n": [
-                [ABSENT, round(m.similarity, 4), number(shown(m.train_caption)), number(self.name(m.train))]
+                [
+                    ABSENT,
+                    round(m.similarity, 4),
+                    number(privacy.text(m.train_caption)),
+                    number(privacy.text(m.train) or self.number_of(source, m.train)),
+                ]
                 for m in source.nearest[match.generated]
             ],
         }
 
-    def name(self, train: str) -> str:
-        """The id of a training image, or a number where ids may not be shown."""
-        return train if self.privacy.shows else f"training image {self.names.number(train) + 1}"
+    def number_of(self, source: Source, train: str) -> str:
+        """What stands for the id of a training image that may not be shown."""
+        name = f"{source.run.result.dataset.fingerprint} {train}"
+        return f"training image {self.names.number(name) + 1}"
 
     def place(self, pairs: Sequence[tuple[Source, Match]], rows: Sequence[dict[str, Any]]) -> None:
         """Give every row its thumbnails: all generated and nearest images before any further neighbour."""
@@ -111,20 +118,19 @@ class Gallery:
 
     def generated_tile(self, source: Source, name: str) -> int:
         """The tile of a generated image."""
-        folder = source.run.folder
-        return self.atlas.add(("generated", folder, name), lambda: self.generated(folder, name))
+        return self.atlas.add(("generated", source.run.folder, name), lambda: self.generated(source, name))
 
-    def generated(self, folder: Path, name: str) -> Image.Image | None:
+    def generated(self, source: Source, name: str) -> Image.Image | None:
         """A generated image as it may be shown; None where it was moved or is broken."""
         try:
-            return self.privacy.generated(load_generated(folder, name))
+            return self.rules.of(source.run.result).generated(load_generated(source.run.folder, name))
         except DataError:
             self.problems[MOVED] = None
             return None
 
     def train_tile(self, source: Source, name: str) -> int:
         """The tile of a training image."""
-        if self.privacy.mode == "omit":
+        if self.rules.of(source.run.result).mode == "omit":
             return ABSENT
         dataset: Hashable = source.run.result.dataset.fingerprint
         return self.atlas.add(("train", dataset, name), lambda: self.train(source, name))
@@ -132,7 +138,7 @@ class Gallery:
     def train(self, source: Source, name: str) -> Image.Image | None:
         """A training image as it may be shown; None where it is gone."""
         image = self.training.open(source.run.result, name)
-        return None if image is None else self.privacy.train(image)
+        return None if image is None else self.rules.of(source.run.result).train(image)
 
     def notes(self) -> list[str]:
         """What the page says about matches and pictures that are not there."""
@@ -141,10 +147,17 @@ class Gallery:
         notes = [f"No matches for {', '.join(lost)}: matches.parquet was moved or is broken."] if lost else []
         notes += self.problems
         if self.training.problems:  # their sentences can name files
-            notes += self.training.problems if self.privacy.shows else [HIDDEN]
+            shown = all(self.rules.of(source.run.result).shows for source in self.sources)
+            notes += self.training.problems if shown else [HIDDEN]
         if self.atlas.left_out:
             notes.append(f"{self.atlas.left_out:,} thumbnails were left out to keep the page small.")
         return notes
+
+
+def least_similarity(rows: Sequence[dict[str, Any]]) -> float:
+    """Where the filter begins: 0, or below the lowest similarity where that is negative."""
+    lowest = min((row["n"][0][1] for row in rows), default=0.0)
+    return min(0.0, math.floor(100 * lowest) / 100)
 
 
 def largest_side(sources: Sequence[Source]) -> int | None:

@@ -7,16 +7,17 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
-from replication_bench import plugins
-from replication_bench.errors import ConfigError, PluginError, did_you_mean
+from replication_bench.errors import ConfigError, did_you_mean
 from reports.boards import Board, Group
+from reports.claims import Claim, claim_verdict, conditions, is_reduction, printed_claims, readings
 from reports.columns import REDUCTIONS, Column, all_columns, columns_of, footnotes
+from reports.costs import costs
 from reports.facts import why_control
 from reports.pareto import cost as as_cost
 from reports.pareto import fronts
 from reports.reductions import Comparison, best_data_side, compare, reference_group, verdict
 from reports.significance import holm
-from reports.values import NOT_MEASURED, Value, missing, over_seeds
+from reports.values import Value, missing
 
 Role = Literal["method", "reference", "control", "reported"]
 PRINTED = "not printed in this form"
@@ -48,23 +49,6 @@ class Row:
     verdicts: Mapping[str, str] = field(default_factory=dict)
     rank: int | None = None
     front: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Claim:
-    """A reduction that a paper prints, held against what was measured here.
-
-    Attributes:
-        reading: what the printed reduction may have been counted from.
-        measured: the reduction measured here in that reading.
-    """
-
-    method: str
-    text: str
-    reading: str
-    claimed: float
-    measured: Value
-    verdict: str
 
 
 @dataclass(frozen=True)
@@ -158,26 +142,19 @@ class BoardTable:
         """A row for each reduction that the paper of a method prints."""
         blank = {column.key: missing(PRINTED) for column in self.all_columns}
         rows = []
-        for method, claim in self.printed():
+        for method, claim in printed_claims(self.board):
             where = ", ".join(filter(None, (conditions(claim), str(claim.get("source", "")))))
             values = blank | (readings(claim) if is_reduction(claim) else {})
             why = f"{claim['claim']}: {claim['value']} {claim['unit']} ({where})"
             rows.append(Row(f"{method}, as printed", method, "reported", why, (), values))
         return rows
 
-    def printed(self) -> list[tuple[str, Mapping[str, Any]]]:
-        """What the papers of the board's methods print, each once."""
-        found: list[tuple[str, Mapping[str, Any]]] = []
-        for group in self.board.groups:
-            found += [(group.method, claim) for claim in reported_of(group)]
-        return [pair for i, pair in enumerate(found) if pair not in found[:i]]
-
     @cached_property
     def claims(self) -> list[Claim]:
         """Each printed reduction in both readings, for the best row of its method."""
         return [
             claim
-            for method, printed in self.printed()
+            for method, printed in printed_claims(self.board)
             if is_reduction(printed)
             for claim in self.readings_of(method, printed)
         ]
@@ -200,70 +177,10 @@ class BoardTable:
         return footnotes(measured, self.columns)
 
 
-def claim_verdict(value: Value, claimed: float) -> str:
-    """The verdict on a claim, or that there is nothing to judge it by."""
-    if value.value is None:
-        return f"not testable: {value.reason}"
-    if value.low is None:
-        return "undecided: no interval"
-    return f"{verdict(value, claimed)} here"
-
-
-def conditions(claim: Mapping[str, Any]) -> str:
-    """Under which conditions a number was printed; always marked as another protocol."""
-    protocol = str(claim.get("protocol", "")).removesuffix("other protocol").rstrip(", ")
-    return "reported: " + ", ".join(filter(None, (protocol, "other protocol")))
-
-
-def is_reduction(claim: Mapping[str, Any]) -> bool:
-    """Whether a printed number is a percentage of less copying."""
-    words = str(claim.get("claim", "")).lower()
-    return claim.get("unit") == "%" and ("reduc" in words or "less" in words)
-
-
-def readings(claim: Mapping[str, Any]) -> dict[str, Value]:
-    """A printed reduction in the columns of both its readings."""
-    value = Value(float(claim["value"]) / 100, note=conditions(claim))
-    return {"reduction": value, "reduction_best": value}
-
-
-def reported_of(group: Group) -> tuple[Mapping[str, Any], ...]:
-    """The claims in a group's results, or else those of the installed method."""
-    for result in group.results:
-        if result.method and result.method.reported:
-            return result.method.reported
-    try:
-        found = [plugins.load("methods", part) for part in group.method.split("+")]
-    except PluginError:
-        return ()
-    return tuple(claim._asdict() for target in found for claim in getattr(target, "reported", ()))
-
-
 def control(group: Group, board: Board, reference: str) -> str:
     """Why a group is a control and no contender; empty where it is none."""
     cheapest = min((g.budget for g in board.groups if g.budget is not None), default=None)
-    return why_control(group.results[0], reference, cheapest, "board")
-
-
-def costs(group: Group) -> dict[str, Value]:
-    """What a group was given and used, mean over seeds."""
-    found = [result.cost for result in group.results]
-    numbers: dict[str, list[float | None]] = {
-        "budget": [cost.budget if cost else None for cost in found],
-        "images": [cost.images if cost else None for cost in found],
-        "parameters": [cost.parameters if cost else None for cost in found],
-        "calls": [cost.network_calls_per_image if cost else None for cost in found],
-        "seconds": [cost.seconds.get("train") if cost else None for cost in found],
-    }
-    unknown = next((cost.reason for cost in found if cost and cost.reason), "no timings were recorded")
-    reason = unknown if all(found) else NOT_MEASURED
-    return {key: plain_mean(values, reason) for key, values in numbers.items()}
-
-
-def plain_mean(values: Sequence[float | None], reason: str) -> Value:
-    """The mean without an interval."""
-    value = over_seeds([missing(reason) if v is None else Value(float(v)) for v in values])
-    return value._replace(low=None, high=None)
+    return why_control(group.results[0], reference, cheapest)
 
 
 def ranked(rows: Sequence[Row], column: Column) -> list[Row]:

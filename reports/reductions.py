@@ -53,9 +53,19 @@ def verdict(value: Value, claim: float = 0.0) -> Verdict:
 
 
 def reference_group(board: Board, group: Group, reference: str) -> Group | None:
-    """The reference of the group's own budget, or else of the smallest."""
+    """The reference of the group's own budget and of its other settings, or else what comes closest to that."""
     found = board.groups_of(reference)
-    return min(found, key=lambda g: (g.budget != group.budget, g.budget or 0), default=None)
+    return min(
+        found,
+        key=lambda g: (g.budget != group.budget, unlike_settings(g, group), g.budget or 0),
+        default=None,
+    )
+
+
+def unlike_settings(one: Group, other: Group) -> int:
+    """In how many settings that are no method's own two groups differ, such as the learning rate."""
+    shared = {key for key in one.setting | other.setting if not key.startswith("method")}
+    return sum(one.setting.get(key) != other.setting.get(key) for key in shared)
 
 
 def best_data_side(board: Board) -> Group | None:

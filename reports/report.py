@@ -24,7 +24,7 @@ from reports.formats import FORMATS
 from reports.gallery import Gallery
 from reports.leaderboard import BoardTable
 from reports.page_view import board_view, glossary, tints_of
-from reports.privacy import Mode, Privacy
+from reports.privacy import Rules, make_rules
 
 SCRIPTS = ("page.js", "gallery.js")
 TITLE = "Replication report"
@@ -40,8 +40,9 @@ class Options:
         reference: reductions are counted from this method.
         sort: rows are ranked by this column.
         together: refuse results that need more than one board.
-        redact: leave out training images and captions, and blur generated images.
-        blur: with ``redact``: blur training images instead of leaving them out.
+        redact: leave out training images and captions even where anyone may see them, and blur generated images.
+        blur: the same, but training images are blurred instead of left out.
+        show_training_images: show them all, and their captions.
         gallery: largest number of pairs.
         thumbnail: pixels of a thumbnail's side.
         title: of the page.
@@ -52,15 +53,15 @@ class Options:
     together: bool = False
     redact: bool = False
     blur: bool = False
+    show_training_images: bool = False
     gallery: int = 3000
     thumbnail: int = 96
     title: str = TITLE
 
     @property
-    def privacy(self) -> Privacy:
+    def rules(self) -> Rules:
         """What may be shown."""
-        mode: Mode = "blur" if self.blur else "omit" if self.redact else "show"
-        return Privacy(mode)
+        return make_rules(show=self.show_training_images, redact=self.redact, blur=self.blur)
 
 
 class Report:
@@ -83,6 +84,7 @@ class Report:
             StoreError: ``out`` cannot be written.
         """
         chosen = Options(**options)
+        _ = chosen.rules  # what contradicts itself is refused before anything is read
         watch("reading results")
         found = collect(paths)
         tables = [
@@ -125,8 +127,9 @@ def render(
 ) -> str:
     """The page."""
     scripts = [read_asset(name) for name in SCRIPTS]
-    gallery = Gallery(tables, options.privacy, limit=options.gallery, side=options.thumbnail, budget=BUDGET)
-    data = with_tints(gallery.build(), tables) | words(options.privacy)
+    rules, results = options.rules, [run.result for run in found.runs]
+    gallery = Gallery(tables, rules, limit=options.gallery, side=options.thumbnail, budget=BUDGET)
+    data = with_tints(gallery.build(), tables) | words({rules.of(result).shows for result in results})
     return template().render(
         title=options.title,
         subtitle=subtitle(found),
@@ -134,7 +137,7 @@ def render(
         style=Markup(read_asset("style.css")),
         scripts=[Markup(script) for script in scripts],
         script_hashes=Markup(" ".join(map(script_hash, scripts))),
-        privacy=options.privacy,
+        notices=rules.notices(results),
         boards=[board_view(*pair) for pair in zip(tables, drawn, strict=True)],
         boards_differ=difference(tables),
         collection_notes=unfinished(found),
@@ -184,11 +187,16 @@ def with_tints(data: dict[str, Any], tables: Sequence[BoardTable]) -> dict[str, 
     return data
 
 
-def words(privacy: Privacy) -> dict[str, str]:
-    """What stands in place of a picture or a caption."""
+def words(shown: set[bool]) -> dict[str, str]:
+    """What stands in place of a picture or a caption; ``shown``: whether datasets are shown, of all of them."""
     return {
-        "absent": "picture not available" if privacy.shows else "left out",
-        "withheld": "no caption" if privacy.shows else "caption left out",
+        "absent": "picture not available"
+        if shown == {True}
+        else "left out"
+        if shown == {False}
+        else "not shown",
+        "withheld": "caption left out" if shown == {False} else "no caption shown",
+        "search": "search captions" if True in shown else "",
     }
 
 

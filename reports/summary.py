@@ -75,6 +75,8 @@ def price(column: Column, reference: str, best: Row, base: Row) -> str:
     ours, theirs = best.values[column.key], base.values[column.key]
     told = f"{column.text(theirs)} for {reference}"
     ends = (ours.low, ours.high, theirs.low, theirs.high)
+    if ours.value == theirs.value:
+        return f"{told}: the same"
     if any(end is None for end in ends):
         return told
     apart = ours.low > theirs.high or theirs.low > ours.high  # type: ignore[operator]

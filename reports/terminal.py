@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.measure import Measurement as Width
 from rich.table import Table as Grid
 from rich.text import Text
 
 from reports.cells import Cell, cells, facts, label_text, notes, rank_text, seeds_text
+from reports.columns import Column
 from reports.leaderboard import BoardTable
-from reports.table import Fitting, plain
 
+TITLE_WIDTH = 24
 STYLES = {"method": "", "reference": "", "control": "dim", "reported": "italic"}
 
 
@@ -22,47 +25,68 @@ def render(tables: Sequence[BoardTable]) -> RenderableType:
 
 
 def render_board(table: BoardTable) -> RenderableType:
-    """One board: wide where it fits, else turned on its side."""
+    """One board: wide where it fits, else turned on its side, else with the first of its columns."""
     about = " · ".join(f"{name} {value}" for name, value in facts(table))
     return Group(
         Text(table.board.title, "bold"),
         Text(about, "dim"),
-        Fitting(wide(table), narrow(table)),
+        Fitting(table),
         plain(*notes(table)),
         Text(),
     )
 
 
-def header(title: str, *below: str) -> Text:
-    """A title with direction and unit on the line below."""
-    return plain(title, " ".join(filter(None, below)))
+@dataclass(frozen=True)
+class Fitting:
+    """A board in the first form that the terminal has room for; no number is ever cut."""
+
+    table: BoardTable
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        unbounded = options.update(width=10_000)
+        for grid in forms(self.table):
+            if Width.get(console, unbounded, grid).maximum <= options.max_width:
+                break
+        yield grid
 
 
-def wide(table: BoardTable) -> Grid:
-    """Rows down, columns across."""
-    grid = Grid(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
+def forms(table: BoardTable) -> Iterator[Grid]:
+    """The widest form first, then ever narrower ones."""
+    yield wide(table, table.columns)
+    yield narrow(table)
+    for count in range(len(table.columns) - 1, 0, -1):
+        yield wide(table, table.columns[:count])
+
+
+def wide(table: BoardTable, columns: Sequence[Column]) -> Grid:
+    """Rows down, columns across; what is left out is named below."""
+    grid = new_grid()
     grid.add_column("#", justify="right")
     grid.add_column("method")
     grid.add_column("seeds", justify="right")
-    for column in table.columns:
+    for column in columns:
         below = column.header.removeprefix(column.title).strip()
-        grid.add_column(header(column.title, below), justify="right", no_wrap=True)
+        grid.add_column(plain(column.title, below), justify="right", no_wrap=True)
     for row in table.rows:
-        found = [two_lines(cell) for cell in cells(table, row, table.columns)]
+        found = [two_lines(cell) for cell in cells(table, row, columns)]
         lead = [rank_text(row), label_text(row), seeds_text(row)]
         grid.add_row(*map(plain, lead), *found, style=STYLES[row.role])
+    if absent := [column.title for column in table.columns if column not in columns]:
+        grid.caption = plain(f"no room for: {', '.join(absent)}")
+        grid.caption_justify = "left"
     return grid
 
 
 def narrow(table: BoardTable) -> Grid:
-    """Columns down, rows across."""
-    grid = Grid(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    grid.add_column("")
-    found = [cells(table, row, table.columns) for row in table.rows]
-    for row in table.rows:
+    """Columns down, rows across; what papers print stands in the notes alone."""
+    grid = new_grid()
+    grid.add_column("", max_width=TITLE_WIDTH)
+    rows = [row for row in table.rows if row.role != "reported"]
+    found = [cells(table, row, table.columns) for row in rows]
+    for row in rows:
         rank = f"{rank_text(row)} " if row.rank else ""
         grid.add_column(plain(rank + label_text(row)), justify="right", style=STYLES[row.role])
-    grid.add_row("seeds", *(plain(seeds_text(row)) for row in table.rows))
+    grid.add_row("seeds", *(plain(seeds_text(row)) for row in rows))
     for index, column in enumerate(table.columns):
         grid.add_row(plain(column.header), *(two_lines(line[index]) for line in found))
     return grid
@@ -73,3 +97,15 @@ def two_lines(cell: Cell) -> Text:
     footnote = f" [{cell.footnote}]" if cell.footnote else ""
     first = " ".join(filter(None, (cell.text + footnote, cell.mark)))
     return plain(first, cell.interval) if cell.interval else plain(first)
+
+
+def new_grid(title: str = "") -> Grid:
+    """An empty table in the style of this project."""
+    grid = Grid(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, title_justify="left")
+    grid.title = Text(title) if title else None
+    return grid
+
+
+def plain(*lines: str) -> Text:
+    """Lines shown as they are: no markup is read, and no control character reaches the terminal."""
+    return Text("\n".join("".join(c if c.isprintable() else " " for c in line) for line in lines))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,11 +16,14 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from loyal.method import Dual, Loyal
+from loyal.method import Dual
 from loyal.routing import Routed
+from replication_bench import plugins
 from replication_bench.data.example import Example
 from replication_bench.denoiser import Denoiser
+from replication_bench.errors import ConfigError
 from replication_bench.method import Batch, Context, Encoded, Method, Stage
+from replication_bench.results import Measurement
 from replication_bench.seeds import Seeds
 from replication_bench.testing import (
     Case,
@@ -35,8 +39,8 @@ CHECKS = {check.__name__: check for check in method_checks()}
 
 
 @pytest.fixture(scope="module")
-def backbone(tiny: Path) -> SimpleNamespace:
-    return load_backbone(tiny)
+def backbone(slim: Path) -> SimpleNamespace:
+    return load_backbone(slim)
 
 
 @dataclass(frozen=True)
@@ -221,6 +225,44 @@ class TrainsWhileSampling(Method):
         return 2 * super().loss(denoiser, *rest)
 
 
+class TrainsInSecret(Method):
+    """Trains otherwise, and says of every hook that it leaves it alone."""
+
+    kind = "sample"
+
+    def overrides(self, hook: str) -> bool:
+        return False
+
+    def loss(self, denoiser: Any, *rest: Any) -> Tensor:
+        return super().loss(denoiser, *rest).sqrt()
+
+
+@dataclass(frozen=True)
+class PredictsNothing(Method):
+    def guide(self, denoiser: Any, x_t: Tensor, *rest: Any) -> Tensor:
+        return super().guide(denoiser, x_t, *rest) * torch.nan
+
+
+class CallsNoNetwork(Method):
+    def guide(self, denoiser: Any, x_t: Tensor, *rest: Any) -> Tensor:
+        return torch.zeros_like(x_t)
+
+
+class TakesTheNameOfAMetric(Method):
+    def facts(self, facts: tuple[Measurement, ...], *rest: Any) -> tuple[Measurement, ...]:
+        return (*facts, Measurement(name="epsilon", value=1.0), Measurement(name="epsilon", value=2.0))
+
+
+class TellsNoNumber(Method):
+    def facts(self, facts: tuple[Measurement, ...], *rest: Any) -> tuple[Measurement, ...]:
+        return (*facts, Measurement(name="epsilon", value=float("nan")))
+
+
+class GivesNothingBack(Method):
+    def prompt(self, text: str, rng: np.random.Generator) -> str:
+        return None  # type: ignore[return-value]
+
+
 class NoKind(Method):
     kind = "data"  # type: ignore[assignment]
 
@@ -266,6 +308,12 @@ BROKEN = [
     ("check_two_training_steps", StandsStill(), "no weight"),
     ("check_two_training_steps", TrainsTheBackbone(), "backbone was trained"),
     ("check_two_training_steps", MovesFrozenWeights(), "frozen weights"),
+    ("check_two_training_steps", TrainsInSecret(), "other weights than 'none'"),
+    ("check_end_to_end", PredictsNothing(), "samples of one colour: 00000.png"),
+    ("check_end_to_end", CallsNoNetwork(), "no network was called"),
+    ("check_end_to_end", TakesTheNameOfAMetric(), "measured twice: epsilon"),
+    ("check_end_to_end", TellsNoNumber(), "ValueError"),
+    ("check_end_to_end", GivesNothingBack(), "Error"),
 ]
 
 
@@ -283,9 +331,9 @@ def test_no_check_is_left_untried() -> None:
     assert {check for check, _, _ in BROKEN} == set(CHECKS)
 
 
-def test_check_method_names_the_check_that_failed(tiny: Path) -> None:
+def test_check_method_names_the_check_that_failed(slim: Path) -> None:
     with pytest.raises(CheckFailed, match=r"^check_mixed_timesteps: .*off by"):
-        check_method(RoutesByTheFirstRow(), tiny)
+        check_method(RoutesByTheFirstRow(), slim)
 
 
 def test_check_method_brings_its_own_backbone() -> None:
@@ -293,8 +341,17 @@ def test_check_method_brings_its_own_backbone() -> None:
         check_method(NotDecorated())
 
 
-def test_redrawn_transfer_weights_keep_the_contract(tiny: Path) -> None:
-    check_method(Loyal(trainable=False, redraw=True), tiny)
+def test_a_check_can_be_left_out_by_its_name(slim: Path) -> None:
+    check_method(PredictsNothing(), slim, skip=("check_end_to_end",))
+    with pytest.raises(ConfigError, match=r"unknown check 'check_end'. Did you mean"):
+        check_method(Method(), slim, skip=("check_end",))
+
+
+def test_what_is_checked_leaves_no_name_and_no_cache_behind(slim: Path, tmp_path: Path) -> None:
+    before, cache = dict(plugins.available("methods")), os.environ["REPLBENCH_CACHE"]
+    CHECKS["check_end_to_end"](Case(Method(), load_backbone(slim)))
+    assert plugins.available("methods") == before
+    assert os.environ["REPLBENCH_CACHE"] == cache
 
 
 def test_the_tiny_backbone_is_seeded_and_leaves_the_random_state(tmp_path: Path) -> None:

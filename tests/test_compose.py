@@ -12,7 +12,7 @@ from torch import nn
 from replication_bench.compose import Composition, compose
 from replication_bench.denoiser import Denoiser
 from replication_bench.errors import ConfigError
-from replication_bench.method import CHAINED, HOOKS, OWNED, Method, Stage
+from replication_bench.method import CHAINED, EACH, HOOKS, OWNED, Method, Stage
 
 
 @dataclass(frozen=True)
@@ -106,8 +106,25 @@ def test_a_composition_is_composed_again() -> None:
     assert whole.stages(10) == Halves().stages(10)
 
 
-def test_every_hook_is_chained_or_owned() -> None:
-    assert set(CHAINED).isdisjoint(OWNED)
+@dataclass(frozen=True)
+class Refuses(Method):
+    why: str = "no"
+
+    def check(self, ctx: Any) -> None:
+        raise ConfigError(self.why)
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_every_part_may_refuse(place: int) -> None:
+    parts: list[tuple[str, Method]] = [("none", Method()), ("tags", Tags())]
+    parts.insert(place, ("refuses", Refuses("not on this machine")))
+    with pytest.raises(ConfigError, match="not on this machine"):
+        compose(parts).check(None)  # type: ignore[arg-type]
+
+
+def test_every_hook_is_chained_or_owned_or_asked_of_each_part() -> None:
+    groups = (CHAINED, OWNED, EACH)
+    assert len(HOOKS) == len({hook for group in groups for hook in group}) == sum(map(len, groups))
     defined = {name for name, value in vars(Method).items() if inspect.isfunction(value)}
     own = {name for name in defined if not name.startswith("_")} - {"overrides"}
     assert own == set(HOOKS)

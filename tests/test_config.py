@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from replication_bench.config import apply_setting, read_recipe, recipe_names, validate
@@ -60,3 +62,27 @@ def test_the_fingerprint_names_what_can_change_a_result_and_nothing_else() -> No
         of("train.budget=77"),
     )
     assert len({*changed, same[0]}) == 6
+
+
+def test_a_recipe_lies_over_its_base_table_by_table(tmp_path: Path) -> None:
+    (tmp_path / "low.toml").write_text(
+        "[train]\nbatch_size = 4\nflip = 0.5\n[sample]\nsteps = 3\n", encoding="utf-8"
+    )
+    high = tmp_path / "high.toml"
+    high.write_text(f'base = "{tmp_path}/low.toml"\n[train]\nbatch_size = 8\n', encoding="utf-8")
+    assert read_recipe(str(high)) == {"train": {"batch_size": 8, "flip": 0.5}, "sample": {"steps": 3}}
+
+
+def test_recipes_that_stand_on_each_other_are_one_line(tmp_path: Path) -> None:
+    for name, base in (("a", "b"), ("b", "a")):
+        (tmp_path / f"{name}.toml").write_text(f'base = "{tmp_path}/{base}.toml"\n', encoding="utf-8")
+    with pytest.raises(
+        ConfigError, match=r"recipes stand on each other; got .*a.toml on .*b.toml on .*a.toml"
+    ):
+        read_recipe(str(tmp_path / "a.toml"))
+
+
+def test_an_unknown_base_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.toml").write_text('base = "openmojy"\n', encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"unknown recipe 'openmojy'\. Did you mean 'openmoji'"):
+        read_recipe(str(tmp_path / "a.toml"))

@@ -78,6 +78,42 @@ def test_losses_metrics_and_samples_are_sent(tmp_path: Path, monkeypatch: pytest
     assert fake.closed
 
 
+def test_steps_grow_over_the_stages_and_end_with_the_images_seen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake = Fake()
+    monkeypatch.setattr(tracking, "new_tracker", lambda *arguments: fake)
+    tracked = Tracked("wandb", "id", tmp_path, {}, Silent())
+    for stage in ("front", "tail"):
+        advance = tracked.step(f"loyal: train {stage}", 64)
+        for done in (32, 64):
+            advance(done)
+            tracked.loss(0.5)
+    tracked.step("measure", 89)(89)
+    tracked.finish(Measured(), tmp_path)  # type: ignore[arg-type]
+    assert [(next(iter(values)), step) for values, step in fake.logged] == [
+        ("loss/train/front", 32),
+        ("loss/train/front", 64),
+        ("loss/train/tail", 96),
+        ("loss/train/tail", 128),
+        ("metrics/R", 128),
+    ]
+
+
+def test_a_tracker_that_does_not_start_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import accelerate.tracking
+
+    class Broken:
+        requires_logging_directory = False
+
+        def __init__(self, name: str) -> None:
+            raise RuntimeError("no server\nto write to")
+
+    monkeypatch.setitem(accelerate.tracking.LOGGER_TYPE_TO_CLASS, "mlflow", Broken)
+    with pytest.raises(ConfigError, match=r"the tracker 'mlflow' does not start.*got no server to write to"):
+        tracking.new_tracker("mlflow", "id", tmp_path)
+
+
 def test_tensorboard_writes_its_files(tmp_path: Path) -> None:
     pytest.importorskip("tensorboard", reason="tensorboard is missing (pip install tensorboard)")
     (tmp_path / "samples").mkdir()

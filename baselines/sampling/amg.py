@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from baselines.sampling.pairs import row
-from baselines.sampling.similarity import SIMILARITIES, Similarity, new_similarity
+from baselines.sampling.similarity import SIMILARITIES, Similarity, check_similarity, new_similarity
 from replication_bench import ranges
 from replication_bench.denoiser import Denoiser, Pair, predict_pair
 from replication_bench.encoding import TextStates
@@ -133,10 +133,13 @@ class Amg(Method):
             lambda: new_similarity(self.similarity, ctx, self.neighbours, self.alpha),
         )
 
-    def wrap(self, denoiser: Denoiser, ctx: Context) -> Denoiser:
-        """The same denoiser; what ``measure`` refuses is refused before anything is sampled."""
-        self.measure(ctx)
-        return denoiser
+    def check(self, ctx: Context) -> None:
+        """Refuse what ``measure`` would refuse once all training is done.
+
+        Raises:
+            ConfigError: there is no training set, or an embedder that gives no gradients.
+        """
+        check_similarity(self.similarity, ctx)
 
     def guide(
         self, denoiser: Denoiser, x_t: Tensor, t: Tensor, states: Conditioning, scale: float, ctx: Context

@@ -18,8 +18,9 @@ from baselines.sampling.neurons import (
     moved,
     statistics,
 )
-from baselines.sampling.neutral import reference_captions
+from baselines.sampling.neutral import reference_captions, reference_text
 from baselines.sampling.pairs import first_timesteps
+from baselines.text import pinned
 from replication_bench import ranges
 from replication_bench.denoiser import Denoiser
 from replication_bench.errors import ConfigError
@@ -51,9 +52,11 @@ class Nemo(Method):
         tries: most sets of neurons that ``neurons`` tries to give back; the paper tries every neuron. The others stay
             switched off.
         captions: a text file with one reference caption a line; empty for shipped neutral ones.
+        sha256: of that text; empty to take it as it is. Always set afterwards, so that a run names what it read.
 
     Raises:
-        ConfigError: an option that cannot be meant, or a file that cannot be used.
+        ConfigError: an option that cannot be meant, or a file that cannot be used or is not the one that ``sha256``
+            names.
     """
 
     summary: ClassVar[str] = "value neurons of the cross-attention that carry a memorised prompt switched off"
@@ -69,6 +72,7 @@ class Nemo(Method):
     refinement: str = "neurons"
     tries: int = 50
     captions: str = ""
+    sha256: str = ""
 
     def __post_init__(self) -> None:
         ranges.integer("seeds", self.seeds, 1)
@@ -88,6 +92,7 @@ class Nemo(Method):
         ranges.one_of("refinement", self.refinement, REFINEMENTS)
         ranges.integer("tries", self.tries, 1)
         ranges.text("captions", self.captions)
+        object.__setattr__(self, "sha256", pinned.pin("captions", reference_text(self.captions), self.sha256))
         reference_captions(self.captions)
 
     @property

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
+from baselines.text import pinned
 from replication_bench.errors import ConfigError
 
 SCENES = (
@@ -25,19 +24,24 @@ THINGS = (
 )  # fmt: skip
 
 
+def reference_text(path: str) -> str:
+    """The text of the file at ``path``; the shipped captions, one a line, where that is empty.
+
+    Raises:
+        ConfigError: the file cannot be read as text.
+    """
+    if path:
+        return pinned.read("captions", path)
+    return "\n".join(scene.format(thing) for thing in THINGS for scene in SCENES)
+
+
 def reference_captions(path: str) -> list[str]:
-    """One caption a line of the file at ``path``; the shipped ones where that is empty.
+    """The captions of ``reference_text``, one a line.
 
     Raises:
         ConfigError: the file cannot be read as text or holds fewer than two captions.
     """
-    if not path:
-        return [scene.format(thing) for thing in THINGS for scene in SCENES]
-    try:
-        lines = Path(path).read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError("the reference captions cannot be read", where=path, got=error) from error
-    captions = [line.strip() for line in lines if line.strip()]
+    captions = [line.strip() for line in reference_text(path).splitlines() if line.strip()]
     if len(captions) < 2:
         raise ConfigError("too few reference captions", where=path, got=len(captions), want="2 or more lines")
     return captions

@@ -32,8 +32,8 @@ class Similarity(Protocol):
         ...
 
 
-def new_similarity(kind: str, ctx: Context, neighbours: int, alpha: float) -> Similarity:
-    """The similarity called ``kind`` to ``ctx.training``.
+def check_similarity(kind: str, ctx: Context) -> None:
+    """Raise where there can be no similarity called ``kind``.
 
     Raises:
         ConfigError: there is no training set, or an embedder that gives no gradients.
@@ -42,6 +42,22 @@ def new_similarity(kind: str, ctx: Context, neighbours: int, alpha: float) -> Si
         raise ConfigError(
             "amg needs the training set", hint="Name the dataset that the model was trained on."
         )
+    if kind == "embedder" and not getattr(ctx.embedder, "differentiable", False):
+        raise ConfigError(
+            f"the embedder '{getattr(ctx.embedder, 'name', None)}' gives no gradients",
+            where="methods.amg.similarity",
+            want="latents, images, or a differentiable embedder",
+        )
+
+
+def new_similarity(kind: str, ctx: Context, neighbours: int, alpha: float) -> Similarity:
+    """The similarity called ``kind`` to ``ctx.training``.
+
+    Raises:
+        ConfigError: see ``check_similarity``.
+    """
+    check_similarity(kind, ctx)
+    assert ctx.training is not None
     if kind == "embedder":
         return Embedded(ctx)
     return NormalisedL2(ctx.training, features(kind, ctx.backbone), ctx.backbone, neighbours, alpha)
@@ -101,20 +117,10 @@ class NormalisedL2:
 
 
 class Embedded:
-    """``E(x) . E(n_0)`` under the run's embedder (arXiv 2404.00922, equation 9).
-
-    Raises:
-        ConfigError: the embedder gives no gradients.
-    """
+    """``E(x) . E(n_0)`` under the run's embedder (arXiv 2404.00922, equation 9)."""
 
     def __init__(self, ctx: Context):
         self.embedder: Any = ctx.embedder
-        if not getattr(self.embedder, "differentiable", False):
-            raise ConfigError(
-                f"the embedder '{getattr(self.embedder, 'name', None)}' gives no gradients",
-                where="methods.amg.similarity",
-                want="latents, images, or a differentiable embedder",
-            )
         assert ctx.training is not None
         assert ctx.vectors is not None
         self.backbone, self.gallery = ctx.backbone, ctx.vectors(ctx.training)

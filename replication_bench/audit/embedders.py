@@ -1,16 +1,15 @@
-"""Embedders of an audit: as typed, as a saved index names them, and as results record them."""
+"""Embedders of an audit: as typed, and as a saved index names them."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Any
 
 from replication_bench import plugins
 from replication_bench.config import NamedOptions
 from replication_bench.embedders import parse
-from replication_bench.embedders.protocol import Embedder, ImageProtocol
+from replication_bench.embedders.protocol import Embedder
 from replication_bench.errors import ConfigError
 
 
@@ -59,9 +58,3 @@ def choose_embedder(text: str, defaults: Mapping[str, Any]) -> tuple[NamedOption
             hint="'replbench embedders' lists the parameters.",
         )
     return chosen, embedder
-
-
-def record_of(chosen: NamedOptions, protocol: ImageProtocol) -> dict[str, Any]:
-    """An embedder as results and indexes record it."""
-    fields = asdict(protocol)
-    return {"name": chosen.name, **fields, "protocol": fields["name"], "options": dict(chosen.options)}

@@ -30,11 +30,11 @@ from replication_bench.audit.index import (
     remove_old,
     write_rows,
 )
-from replication_bench.audit.source import Entry, Skipped, Source, picture_of
 from replication_bench.config import NamedOptions
 from replication_bench.embedders.protocol import Embedder, FeatureEmbedder, Vectors, differences
 from replication_bench.errors import ConfigError, DataError
 from replication_bench.evidence import unit_rows
+from replication_bench.sources.source import Entry, Skipped, Source, picture_of
 from replication_bench.store import cache_folder, locked, write_atomic, write_json
 
 CHUNK = 64

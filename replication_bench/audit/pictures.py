@@ -7,10 +7,10 @@ from functools import cached_property
 from PIL import Image, ImageDraw
 
 from replication_bench.audit.index import Index
-from replication_bench.audit.opening import open_source
 from replication_bench.audit.request import Place
-from replication_bench.audit.source import Entry
 from replication_bench.errors import ReplbenchError
+from replication_bench.sources.opening import open_source
+from replication_bench.sources.source import Entry
 
 SIDE = 128
 

@@ -11,12 +11,12 @@ from PIL import Image
 from replication_bench.audit.index import Index, Row
 from replication_bench.audit.pictures import Opener
 from replication_bench.audit.request import Place, Role
-from replication_bench.audit.source import Entry, picture_of
 from replication_bench.errors import DataError
 from replication_bench.evidence import Pixels
 from replication_bench.looks import Images, look_cached
 from replication_bench.metrics.metric import Floats, Ints
 from replication_bench.metrics.tiles import local_of_pairs
+from replication_bench.sources.source import Entry, picture_of
 
 
 def open_row(entry: Entry, row: Row) -> Image.Image:

@@ -13,12 +13,12 @@ from replication_bench.audit.corpus_index import open_index
 from replication_bench.audit.embedders import build_embedder, choose_embedder
 from replication_bench.audit.index import Index, is_index
 from replication_bench.audit.indexing import absolute
-from replication_bench.audit.opening import open_source
-from replication_bench.audit.source import Source
 from replication_bench.config import MeasureConfig, NamedOptions, apply_setting, validate
 from replication_bench.duplicates import THRESHOLD, check_threshold
 from replication_bench.embedders.protocol import Embedder
 from replication_bench.errors import ConfigError
+from replication_bench.sources.opening import open_source
+from replication_bench.sources.source import Source
 from replication_bench.store import slug
 
 Role = Literal["generated", "train", "heldout"]

@@ -14,7 +14,6 @@ from typing import Any, Protocol
 from replication_bench import machine
 from replication_bench._version import __version__
 from replication_bench.audit.comparing import Compared, Comparison, distinct
-from replication_bench.audit.embedders import record_of
 from replication_bench.audit.index import Index
 from replication_bench.audit.indexing import absolute, cached_index
 from replication_bench.audit.pixels import pixels_of
@@ -34,6 +33,7 @@ from replication_bench.embedders.protocol import check_comparable
 from replication_bench.errors import DataError, StoreError
 from replication_bench.evidence import see
 from replication_bench.metrics import all_metrics
+from replication_bench.provenance import embedder_record
 from replication_bench.results import Measurement, Result, read_result
 from replication_bench.store import locked, write_atomic, write_json
 
@@ -95,7 +95,7 @@ class Audit:
         """What was compared with what, and how: another configuration is another audit."""
         return {
             **{role: absolute(path) for role, path in self.request.roles()},
-            "embedders": [record_of(c.options, c.embedder.protocol) for c in self.embedders],
+            "embedders": [embedder_record(c.options, c.embedder.protocol) for c in self.embedders],
             "measure": self.measure.model_dump(mode="json"),
             "duplicate_threshold": self.request.duplicate_threshold,
             "seed": self.request.seed,
@@ -207,7 +207,7 @@ class Audit:
             config=self.config,
             passed=self.request.table(),
             dataset=dataset_record(self.request.train, train, heldout),
-            embedder=record_of(first.chosen.options, first.chosen.embedder.protocol),
+            embedder=embedder_record(first.chosen.options, first.chosen.embedder.protocol),
             protocol=first.chosen.embedder.protocol.hash,
             seed=self.request.seed,
             images=tuple(

@@ -10,10 +10,10 @@ import numpy as np
 from replication_bench.audit.index import Index
 from replication_bench.audit.indexing import cached_index
 from replication_bench.audit.request import Place, Role
-from replication_bench.audit.source import Source
 from replication_bench.config import NamedOptions
 from replication_bench.embedders.protocol import ImageTextEmbedder
 from replication_bench.metrics.metric import Alignment
+from replication_bench.sources.source import Source
 from replication_bench.statistics.measuring import Step
 
 NO_PROMPTS = "no prompts were given; see --prompts"

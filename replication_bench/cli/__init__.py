@@ -12,6 +12,9 @@ import typer
 from replication_bench.cli import runs  # noqa: F401
 
 # isort: split
+from replication_bench.cli import data  # noqa: F401
+
+# isort: split
 from replication_bench.cli import images  # noqa: F401
 
 # isort: split
@@ -24,8 +27,11 @@ from replication_bench.cli import models  # noqa: F401
 from replication_bench.cli import lists  # noqa: F401
 
 # isort: split
+from replication_bench.cli import authors  # noqa: F401
+
+# isort: split
 from replication_bench.cli.app import app
-from replication_bench.errors import ReplbenchError
+from replication_bench.errors import PluginError, ReplbenchError
 
 # typer carries its own copy of click: its exceptions are found through the one that it exports
 CommandError: Any = typer.BadParameter.__mro__[2]
@@ -36,7 +42,21 @@ def add_plugin_commands() -> None:
     from replication_bench import plugins
 
     for name, plugin in plugins.available("commands").items():
-        app.add_typer(plugin.load(), name=name)
+        try:
+            app.add_typer(plugin.load(), name=name)
+        except PluginError as error:
+            app.add_typer(refusing(error), name=name)
+
+
+def refusing(error: PluginError) -> typer.Typer:
+    """In the place of a command that cannot be imported: it says so when it is called, and disturbs no other."""
+    broken = typer.Typer(help="Cannot be imported.", invoke_without_command=True)
+
+    @broken.callback()
+    def refuse() -> None:
+        raise error
+
+    return broken
 
 
 def fail(line: str, status: int = 2) -> None:

@@ -16,6 +16,10 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 Together = Annotated[bool, typer.Option("--together", help="Refuse results that need more than one board.")]
+Metadata = Annotated[
+    list[str] | None,
+    typer.Option(help="Parquet of links, a folder of them, or a pattern; repeatable.", metavar="PARQUET"),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON to standard output.")]
 
 

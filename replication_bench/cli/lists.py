@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import typer
-
 from replication_bench.cli.app import Json, app
 
 
@@ -38,17 +34,6 @@ def listing(kind: str, json: bool) -> None:
     from replication_bench.commands import listing as command
 
     command.show(kind, json)
-
-
-@app.command()
-def check(
-    method: Annotated[str, typer.Argument(help="A method's name.")],
-    json: Json = False,
-) -> None:
-    """Whether a method keeps the contract: each check by name; exit status 1 where one is broken."""
-    from replication_bench.commands import check as command
-
-    command.run(method, json)
 
 
 @app.command()

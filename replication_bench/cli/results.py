@@ -28,8 +28,19 @@ def leaderboard(
 def report(
     runs: Annotated[list[str], typer.Argument(help="Results, folders of runs, or patterns.")],
     out: Annotated[Path, typer.Option(help="Where the report is written.")] = Path("report"),
+    show_training_images: Annotated[
+        bool,
+        typer.Option(
+            "--show-training-images",
+            help="Show training images and captions of every dataset; else only of those that anyone may see.",
+        ),
+    ] = False,
     redact: Annotated[
-        bool, typer.Option("--redact", help="Leave out training images and captions; blur generated images.")
+        bool,
+        typer.Option(
+            "--redact",
+            help="Leave out training images and captions of every dataset, and blur generated images.",
+        ),
     ] = False,
     blur: Annotated[
         bool, typer.Option("--blur", help="As --redact, but training images are blurred and not left out.")
@@ -47,6 +58,7 @@ def report(
     command.build(
         runs,
         out,
+        show_training_images=show_training_images,
         redact=redact,
         blur=blur,
         sort=sort,

@@ -7,7 +7,35 @@ from typing import Annotated
 
 import typer
 
-from replication_bench.cli.app import Json, app
+from replication_bench.cli.app import Json, Metadata, app
+
+Duplication = Annotated[
+    str | None,
+    typer.Option(help="nodup, dup_both or dup_image: 5 % of the training images stand 5 times."),
+]
+From = Annotated[
+    Path | None,
+    typer.Option(
+        "--from",
+        help="Sample a model that is fine-tuned already, without training: the folder of a run (methods go onto "
+        "its own) or of a diffusers pipeline (name its images with --dataset).",
+        metavar="RUN_OR_PIPELINE",
+    ),
+]
+Offload = Annotated[
+    bool, typer.Option("--offload", help="Sample with only the network of the timestep on the device.")
+]
+Prepare = Annotated[
+    bool,
+    typer.Option("--prepare", help="First do 'data prepare'; its options as --set prepare.size=1000."),
+]
+
+Sweep = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="key=a,b,c: one run for each value, as methods.loyal.tau=250,500,750. Repeatable; each varies alone."
+    ),
+]
 
 
 @app.command()
@@ -20,26 +48,26 @@ def run(
     ] = None,
     recipe: Annotated[str | None, typer.Option(help="A recipe's name or TOML file.")] = None,
     backbone: Annotated[
-        str | None, typer.Option(help="A shipped name, a diffusers folder, or a hub id.")
+        str | None,
+        typer.Option(
+            help="A shipped name, a diffusers folder, a .safetensors file, a hub id, or random:SHAPE."
+        ),
     ] = None,
     seed: Annotated[list[int] | None, typer.Option(help="Repeatable.")] = None,
     budget: Annotated[str | None, typer.Option(help="Images seen: a number, or tiny, demo, full.")] = None,
     budget_rule: Annotated[str | None, typer.Option(help="total (default) or per_stage.")] = None,
     samples: Annotated[int | None, typer.Option(help="Number of generated images.")] = None,
+    duplication: Duplication = None,
     setting: Annotated[
         list[str] | None,
         typer.Option("--set", help="key=value into the configuration, as methods.loyal.tau=300."),
     ] = None,
-    origin: Annotated[
-        Path | None,
-        typer.Option(
-            "--from",
-            help="Sample a model that is fine-tuned already, without training: the folder of a run (methods go onto "
-            "its own) or of a diffusers pipeline (name its images with --dataset).",
-            metavar="RUN_OR_PIPELINE",
-        ),
-    ] = None,
+    sweep: Sweep = None,
+    offload: Offload = False,
+    origin: From = None,
     out: Annotated[Path, typer.Option(help="Where runs are written.")] = Path("runs"),
+    prepare: Prepare = False,
+    metadata: Metadata = None,
     track: Annotated[
         str, typer.Option(help="Send losses, metrics and samples to none, tensorboard, wandb or mlflow.")
     ] = "none",
@@ -47,8 +75,10 @@ def run(
 ) -> None:
     """Train, sample and measure methods; the reference 'none' runs too. To resume, run the same command."""
     from replication_bench.commands import run as command
+    from replication_bench.commands.prepare import prepare_first
     from replication_bench.resolve import Request
 
+    settings = prepare_first(dataset, tuple(metadata or ()), tuple(setting or ()), prepare)
     command.run(
         Request(
             methods=tuple(method or ()),
@@ -59,7 +89,9 @@ def run(
             budget=budget,
             budget_rule=budget_rule,
             samples=samples,
-            settings=tuple(setting or ()),
+            sweeps=tuple(sweep or ()),
+            duplication=duplication,
+            settings=(*settings, *(("sample.offload=true",) if offload else ())),
             origin=None if origin is None else str(origin),
         ),
         out,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
 from rich.console import Console
@@ -13,7 +13,8 @@ from rich.text import Text
 
 from replication_bench.errors import PluginError
 from replication_bench.resolve import build_method, method_parts
-from replication_bench.testing import Case, CheckFailed, load_backbone, method_checks, tiny_backbone
+from replication_bench.testing import Case, CheckFailed, load_backbone, method_checks, slim_backbone
+from replication_bench.testing.checks import Check
 
 
 class Verdict(NamedTuple):
@@ -23,30 +24,36 @@ class Verdict(NamedTuple):
     failure: str | None
 
 
-def verdicts(name: str) -> Iterator[Verdict]:
-    """Run every check on the method ``name`` with its defaults, on a small random backbone.
+def verdicts(name: str, skip: Collection[str] = ()) -> Iterator[Verdict]:
+    """Run the checks on the method ``name`` with its defaults, on a small random backbone; all but ``skip``.
 
     Raises:
         PluginError: no such method, or a composition.
+        ConfigError: no such check to skip.
     """
     if len(method_parts(name)) > 1:
         raise PluginError("a composition has no contract of its own", got=name, want="one method at a time")
     method, _ = build_method(name, {})
+    checks = method_checks(skip)
     with tempfile.TemporaryDirectory() as folder:
-        backbone = load_backbone(tiny_backbone(folder))
-    for check in method_checks():
-        try:
-            check(Case(method, backbone))
-        except CheckFailed as error:
-            yield Verdict(check.__name__, str(error).removeprefix(f"{check.__name__}: "))
-        else:
-            yield Verdict(check.__name__, None)
+        case = Case(method, load_backbone(slim_backbone(folder)))
+        for check in checks:
+            yield Verdict(check.__name__, failure(check, case))
 
 
-def run(name: str, as_json: bool) -> None:
+def failure(check: Check, case: Case) -> str | None:
+    """What a check has to say; None where it holds."""
+    try:
+        check(case)
+    except CheckFailed as error:
+        return str(error).removeprefix(f"{check.__name__}: ")
+    return None
+
+
+def run(name: str, as_json: bool, skip: Collection[str] = ()) -> None:
     """Print every verdict; exit status 1 where one check fails."""
     console, found = Console(), []
-    for verdict in verdicts(name):
+    for verdict in verdicts(name, skip):
         found.append(verdict)
         if not as_json:
             mark = Text("holds  ", "green") if verdict.failure is None else Text("broken ", "red")

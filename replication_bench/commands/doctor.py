@@ -102,7 +102,7 @@ def dataset(name: str) -> Callable[[], str]:
 
 def backbones() -> str:
     """The shipped backbones."""
-    from replication_bench.backbone import packaged_backbones
+    from replication_bench.pretrained import packaged_backbones
 
     return ", ".join(packaged_backbones()) or "none shipped"
 
@@ -118,6 +118,7 @@ def show(as_json: bool) -> None:
         "backbones": backbones,
         "dataset openmoji": dataset("openmoji"),
         "dataset stamps": dataset("stamps"),
+        "dataset laion-subset": dataset("laion-subset"),
     }
     findings = [probe(name, look) for name, look in looks.items()]
     if as_json:

@@ -11,9 +11,9 @@ from rich.console import Console
 
 from replication_bench.audit.index import Index
 from replication_bench.audit.indexing import update_index
-from replication_bench.audit.opening import open_source
 from replication_bench.audit.request import choose_embedders, measure_settings
 from replication_bench.commands.progress import Bars, new_progress
+from replication_bench.sources.opening import open_source
 
 
 def summary(index: Index) -> dict[str, object]:

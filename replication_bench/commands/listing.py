@@ -60,7 +60,7 @@ def plugin_row(plugin: plugins.Plugin) -> Row:
 
 def backbone_rows() -> list[Row]:
     """The shipped backbones."""
-    from replication_bench.backbone import packaged_backbones
+    from replication_bench.pretrained import packaged_backbones
 
     return [
         {"name": name, "about": str(path), "parameters": {}} for name, path in packaged_backbones().items()

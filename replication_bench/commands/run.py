@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,14 +13,18 @@ from rich.console import Console
 
 from replication_bench import plugins
 from replication_bench.commands.progress import Bars, new_progress
+from replication_bench.config import RunConfig
 from replication_bench.pipeline import Run
 from replication_bench.progress import NAME, Recorder
 from replication_bench.resolve import Request, resolve_runs
 from replication_bench.results import Result
 from replication_bench.store import check_writable
+from replication_bench.sweep import swept
 from replication_bench.tracking import Tracked, check_tracker
 from replication_bench.trained.origin import open_origin
 from replication_bench.workbench import Workbench
+
+Resolve = Callable[[Request], tuple[list[RunConfig], str]]
 
 
 def execute(
@@ -32,7 +37,7 @@ def execute(
     """
     check_tracker(track)
     origin = None if request.origin is None else open_origin(Path(request.origin))
-    configs, reference = resolve_runs(request) if origin is None else origin.resolve(request)
+    configs, reference = resolve_all(request, resolve_runs if origin is None else origin.resolve)
     check_writable(out)
     bench = Workbench(configs[0])
     if origin is not None:
@@ -40,17 +45,34 @@ def execute(
     progress = new_progress(console)
     runs = [Run(config, bench, out, Bars(progress)) for config in configs]
     for run in runs:
-        run.jobs()  # what cannot be meant is refused before the first run trains
-        if run.finished() is None:
-            run.prepare()
-            if origin is not None:
-                origin.lend(run)
+        make_ready(run)
+        if origin is not None and run.finished() is None:
+            origin.lend(run)
     done = []
     with progress:
         for run in runs:
             done.append((run, watched(run, asdict(request), track)))
             draw_pairs(run, done[-1][1])
     return done, reference
+
+
+def make_ready(run: Run) -> None:
+    """Everything that can be refused is refused here, before the first run of a command trains."""
+    run.jobs()
+    if run.finished() is None:
+        run.prepare()
+        run.method.check(run.context)
+
+
+def resolve_all(request: Request, resolve: Resolve = resolve_runs) -> tuple[list[RunConfig], str]:
+    """The configurations of every value of a sweep, each once, and the reference's name.
+
+    Raises:
+        ReplbenchError: the input is at fault.
+    """
+    found = [resolve(one) for one in swept(request)]
+    configs = [config for members, _ in found for config in members]
+    return [config for i, config in enumerate(configs) if config not in configs[:i]], found[0][1]
 
 
 def watched(run: Run, passed: dict[str, Any], track: str) -> Result:
@@ -80,12 +102,12 @@ def run(request: Request, out: Path, as_json: bool, track: str = "none") -> None
     """Run, then print one table, or one array of results."""
     stderr = Console(stderr=True)
     done, reference = execute(request, out, stderr, track)
-    results = [result for _, result in done]
     if as_json:
+        results = [result for _, result in done]
         sys.stdout.write(json.dumps([result.model_dump(mode="json") for result in results], indent=1) + "\n")
         return
     console = Console()
     if "table" in plugins.available("reporters"):
-        console.print(plugins.load("reporters", "table")().show(results, reference))
+        console.print(plugins.load("reporters", "table")().show([run.folder for run, _ in done], reference))
     for run, _ in done:
         console.print(str(run.folder), style="dim", highlight=False)

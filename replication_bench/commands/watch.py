@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.style import Style
@@ -74,12 +75,9 @@ def view(folder: Path) -> RenderableType:
     parts: list[RenderableType] = [Text(folder.name, "bold"), Text(state(folder, points), "dim")]
     if points:
         parts += [steps(points), losses(points)]
-    pictures = sorted((folder / "samples").glob("*.png"))[-SAMPLES:]
+    pictures = sorted((folder / "samples").glob("*.png"))
     if pictures:
-        parts += [
-            Text(f"newest of {len(list((folder / 'samples').glob('*.png'))):,} samples", "dim"),
-            mosaic(pictures),
-        ]
+        parts += [Text(f"samples so far: {len(pictures):,}", "dim"), Mosaic(tuple(pictures[-SAMPLES:]))]
     return Group(*parts)
 
 
@@ -134,14 +132,22 @@ def spark(values: Sequence[float]) -> str:
     return "".join(BLOCKS[min(int((mean - low) / span * len(BLOCKS)), len(BLOCKS) - 1)] for mean in means)
 
 
-def mosaic(paths: Sequence[Path]) -> Text:
-    """Pictures in half blocks: each character is two pixels, one above the other."""
-    rows = [paths[i : i + ACROSS] for i in range(0, len(paths), ACROSS)]
-    return Text("\n").join(line for row in rows for line in (*picture_lines(row), Text()))
+@dataclass(frozen=True)
+class Mosaic:
+    """Pictures in half blocks, as many beside each other as fit; nothing where the output has no colours."""
+
+    paths: tuple[Path, ...]
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        if console.color_system is None:
+            return
+        across = max(1, min(ACROSS, options.max_width // (TILE + 1)))
+        for start in range(0, len(self.paths), across):
+            yield from (*picture_lines(self.paths[start : start + across]), Text())
 
 
 def picture_lines(paths: Sequence[Path]) -> list[Text]:
-    """One row of pictures."""
+    """One row of pictures; each character is two pixels, one above the other."""
     pictures = [small(path) for path in paths]
     lines = []
     for y in range(0, TILE, 2):

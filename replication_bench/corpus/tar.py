@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from replication_bench.data.images import EXTENSIONS, natural_key
-from replication_bench.data.webdataset import split_name
+from replication_bench.data.webdataset import check_end, split_name
 from replication_bench.errors import DataError
 
 
@@ -53,14 +53,6 @@ def parsed(content: bytes) -> dict[str, Any]:
     except ValueError:
         return {}
     return facts if isinstance(facts, dict) else {}
-
-
-def check_end(archive: tarfile.TarFile) -> None:
-    """Refuse a tar without its end mark: the library takes one that was cut between two members for a whole one."""
-    assert archive.fileobj is not None, "it is open"
-    archive.fileobj.seek(archive.offset)  # type: ignore[attr-defined]  # where the mark, a block of zeros, must be
-    if archive.fileobj.read(tarfile.BLOCKSIZE) != tarfile.NUL * tarfile.BLOCKSIZE:
-        raise EOFError("cut short: the end mark is missing")
 
 
 def files(shard: Path) -> Iterator[tuple[str, str, bytes]]:

@@ -24,12 +24,19 @@ class Example:
         captions: at least one; the first is the caption used unless a method draws another.
         load: opens the image as RGB at its stored size. Images are loaded when needed, never held.
         sha256: hash of the pixels or of the file that ``load`` decodes.
+        copies: captions of each further time that the training set holds the image; see ``duplication``.
     """
 
     id: str
     captions: tuple[str, ...]
     load: Callable[[], Image.Image] = field(repr=False, compare=False)
     sha256: str
+    copies: tuple[tuple[str, ...], ...] = ()
+
+    @property
+    def repeats(self) -> int:
+        """How often the training set holds the image."""
+        return 1 + len(self.copies)
 
     def with_captions(self, captions: Sequence[str]) -> Example:
         """The same image with other captions."""
@@ -56,12 +63,26 @@ class Examples:
         """The ids in order."""
         return tuple(example.id for example in self.items)
 
+    def repeated(self) -> Examples:
+        """Each example followed by its copies, as training draws from them; itself where there are none."""
+        if not any(example.copies for example in self.items):
+            return self
+        return Examples(
+            tuple(
+                replace(example, captions=captions, copies=())
+                for example in self.items
+                for captions in (example.captions, *example.copies)
+            )
+        )
+
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 over ids, image hashes and captions in order: equal fingerprints mean equal training data."""
+        """SHA-256 over ids, image hashes, captions and copies in order: equal fingerprints mean equal training data."""
         digest = hashlib.sha256()
         for example in self.items:
             digest.update("\x1f".join((example.id, example.sha256, *example.captions)).encode())
+            for captions in example.copies:
+                digest.update("\x1f".join(("\x1d", *captions)).encode())
             digest.update(b"\x1e")
         return digest.hexdigest()
 
@@ -88,7 +109,11 @@ class Splits:
 
 @runtime_checkable
 class Dataset(Protocol):
-    """What stands behind a name in ``replication_bench.datasets``: options go to its constructor."""
+    """What stands behind a name in ``replication_bench.datasets``: options go to its constructor.
+
+    A class attribute ``licence`` says under which licence anyone may see the images; without one they are private, and
+    reports leave them out.
+    """
 
     def load(self, embed: Embed | None = None) -> Splits:
         """The splits.

@@ -197,10 +197,13 @@ def duplicate_groups(
     hashes = sorted(loaders)
     if embed is None:
         return [[name] for name in hashes]
+    return groups_of(hashes, connected(embedded([loaders[h] for h in hashes], embed), threshold))
+
+
+def groups_of(names: Sequence[str], labels: Sequence[int]) -> list[list[str]]:
+    """The names in groups of equal labels."""
     groups: dict[int, list[str]] = {}
-    for name, label in zip(
-        hashes, connected(embedded([loaders[h] for h in hashes], embed), threshold), strict=True
-    ):
+    for name, label in zip(names, labels, strict=True):
         groups.setdefault(label, []).append(name)
     return list(groups.values())
 

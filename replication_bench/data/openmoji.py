@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import cache, partial
 from importlib.resources import files
 from pathlib import Path
+from typing import ClassVar
 
 from PIL import Image
 
@@ -137,6 +138,8 @@ class OpenMoji:
     Raises:
         ConfigError: another size or kind of duplicates.
     """
+
+    licence: ClassVar[str] = "CC BY-SA 4.0, OpenMoji project"
 
     size: int = 64
     duplicates: str = "none"

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cache, partial
 from importlib.resources import files
 from pathlib import Path
+from typing import ClassVar
 
 from PIL import Image, ImageOps
 
@@ -93,6 +94,8 @@ class Stamps:
     Raises:
         ConfigError: another size.
     """
+
+    licence: ClassVar[str] = "GPL-2, Tux Paint project"
 
     size: int = 64
 

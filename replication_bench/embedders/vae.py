@@ -8,10 +8,11 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from replication_bench.backbone import Backbone, locate, vae_latents, vae_shift, weights_sha256
+from replication_bench.backbone import Backbone, vae_latents, vae_shift, weights_sha256
 from replication_bench.embedders.presets import HALF
 from replication_bench.embedders.protocol import ImageProtocol
 from replication_bench.embedders.torch_embedder import TorchEmbedder
+from replication_bench.pretrained import locate
 
 
 class VaeLatents(TorchEmbedder):

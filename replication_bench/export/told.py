@@ -11,7 +11,7 @@ from replication_bench.export.card import Card, shown, table
 from replication_bench.export.component import Component
 from replication_bench.export.trained import Trained
 from replication_bench.method import Method
-from replication_bench.results import Measurement, Result
+from replication_bench.results import Cost, Measurement, Result
 
 SAMPLING = ("prompt", "condition", "initial", "wrap", "guide")
 WHOLE = "Nothing of the method: all that it does is in the weights."
@@ -83,6 +83,17 @@ def parameters(result: Result) -> str:
     return table(("method", "parameter", "value"), rows) if rows else "The method has no parameters."
 
 
+def budget(cost: Cost) -> list[tuple[object, ...]]:
+    """Images seen and parameters, or why they are not known."""
+    if cost.reason is not None:
+        return [("images seen", f"not known: {cost.reason}"), ("parameters", cost.parameters)]
+    return [
+        ("images seen", ", ".join(f"{stage}: {n}" for stage, n in cost.images_per_stage.items())),
+        ("budget", f"{cost.budget}, rule {cost.budget_rule}"),
+        ("parameters", f"{cost.parameters}, {cost.trained_parameters} of them trained"),
+    ]
+
+
 def training(result: Result) -> str:
     """Data, budget and cost."""
     method, backbone, cost = result.ran
@@ -93,9 +104,7 @@ def training(result: Result) -> str:
         ("base model", f"{shown(backbone['name'])}, weights SHA-256 {backbone['sha256']}"),
         ("training set", f"{data.name}, {data.train} images ({data.heldout} held out)"),
         ("training set's fingerprint", data.fingerprint),
-        ("images seen", ", ".join(f"{stage}: {n}" for stage, n in cost.images_per_stage.items())),
-        ("budget", f"{cost.budget}, rule {cost.budget_rule}"),
-        ("parameters", f"{cost.parameters}, {cost.trained_parameters} of them trained"),
+        *budget(cost),
         ("seed", result.seed),
         ("run", f"{result.id}, fingerprint {result.fingerprint}"),
     ]

@@ -82,7 +82,7 @@ def trained_network(job: StageJob, network: nn.Module) -> nn.Module:
         WeightsError: they are missing or do not fit.
     """
     try:
-        return load_network(network, job.final).requires_grad_(False).eval()
+        return load_network(network, job.final)
     except (OSError, RuntimeError) as error:
         first = str(error).splitlines()[-1].strip()
         raise WeightsError("the trained weights cannot be loaded", where=job.final, got=first) from error
@@ -101,8 +101,10 @@ def open_trained(run: Path) -> Trained:
     backbone = same_backbone(result, config)
     networks = []
     for stage in method.stages(backbone.num_timesteps):
-        job = StageJob(stage, 0, run / "train" / stage.name)
-        networks.append(fused(trained_network(job, build_network(method, backbone, stage, seeds))))
+        network = build_network(method, backbone, stage, seeds)
+        if not config.tuned:  # a model that was fine-tuned elsewhere is the backbone itself
+            network = trained_network(StageJob(stage, 0, run / "train" / stage.name), network)
+        networks.append(fused(network.requires_grad_(False).eval()))
     with seeds.ambient("denoiser"):
         denoiser = method.denoiser(networks)
     return Trained(result, config, method, backbone, denoiser)

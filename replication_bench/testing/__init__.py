@@ -5,7 +5,7 @@ from __future__ import annotations
 from replication_bench.testing.case import Case, CheckFailed, load_backbone
 from replication_bench.testing.checks import check_method, method_checks
 from replication_bench.testing.embedder_checks import check_embedder, embedder_checks
-from replication_bench.testing.tiny import picture, planted_folder, tiny_backbone
+from replication_bench.testing.tiny import picture, planted_folder, slim_backbone, tiny_backbone
 
 __all__ = [
     "Case",
@@ -17,5 +17,6 @@ __all__ = [
     "method_checks",
     "picture",
     "planted_folder",
+    "slim_backbone",
     "tiny_backbone",
 ]

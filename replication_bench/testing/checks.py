@@ -5,7 +5,7 @@ each as a test of its own::
 
     @pytest.mark.parametrize("check", method_checks(), ids=lambda check: check.__name__)
     def test_contract(check, tmp_path):
-        check(Case(MyMethod(), load_backbone(tiny_backbone(tmp_path))))
+        check(Case(MyMethod(), load_backbone(slim_backbone(tmp_path))))
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,13 +23,16 @@ import torch
 from torch import Tensor, nn
 
 from replication_bench.compose import compose
-from replication_bench.data.example import Example, Examples
+from replication_bench.data.example import Example
 from replication_bench.errors import ConfigError
-from replication_bench.method import HOOKS, OWNED, TRAINING, Batch, Context, Method
+from replication_bench.method import HOOKS, OWNED, TRAINING, Method, Stage
+from replication_bench.ranges import one_of
 from replication_bench.seeds import Seeds
 from replication_bench.testing.case import ROWS, Case, expect, generator, load_backbone
+from replication_bench.testing.end_to_end import expect_valid, run_once
+from replication_bench.testing.inputs import copies, hook_arguments, same
 from replication_bench.testing.registry import registry
-from replication_bench.testing.tiny import tiny_backbone
+from replication_bench.testing.tiny import slim_backbone
 
 Check = Callable[[Case], None]
 CHECKS: list[Check] = []
@@ -114,53 +117,6 @@ def check_loss(case: Case) -> None:
         expect(all(gradient.isfinite().all() for gradient in gradients), "a gradient is not finite")
 
 
-def hook_arguments(case: Case) -> dict[str, tuple[Any, ...]]:
-    """Arguments for every hook that is handed data."""
-    examples, ctx, first = tuple(case.examples), case.ctx, case.examples[0]
-    networks = case.networks()
-    denoiser = case.denoiser(networks)
-    t, rngs = case.border_timesteps(), [generator(row) for row in range(ROWS)]
-    image = torch.rand(3, 32, 32, generator=generator()) * 2 - 1
-    return {
-        "dataset": (case.examples, ctx),
-        "caption": (first.captions[0], first, np.random.default_rng(0)),
-        "image": (image, generator()),
-        "encode": (case.encoded, Batch(examples, ctx.samples.prompts), ctx, generator()),
-        "build": (case.backbone, case.stages[0]),
-        "order": (len(case.examples), 0, ROWS, Seeds(0)),
-        "loss": (denoiser, case.encoded, t, case.noise(3), ctx),
-        "denoiser": (networks,),
-        "wrap": (denoiser, ctx),
-        "prompt": (first.captions[0], np.random.default_rng(0)),
-        "condition": (case.states, denoiser, ctx, rngs),
-        "initial": (case.noise(5), denoiser, case.states, ctx, rngs),
-        "guide": (denoiser, case.noise(5), t, case.states, 3.0, ctx),
-        "facts": ((), case.examples, ctx),
-    }
-
-
-def copies(value: Any) -> list[Any]:
-    """Comparable copies of everything in ``value`` that a hook could change in place."""
-    if isinstance(value, Tensor):
-        return [value.detach().clone()]
-    if isinstance(value, nn.Module):
-        return copies(list(value.state_dict().values()))
-    if isinstance(value, Examples):
-        return [value.items]
-    if isinstance(value, Context):
-        return [
-            value.samples.prompts,
-            *copies([value.samples.noise, value.samples.timesteps, value.samples.uncond]),
-            *copies([value.backbone.unet, value.backbone.text_encoder, value.backbone.vae]),
-        ]
-    return [leaf for item in value for leaf in copies(item)] if isinstance(value, list | tuple) else []
-
-
-def same(left: Any, right: Any) -> bool:
-    """Whether two leaves of ``copies`` are equal."""
-    return torch.equal(left, right) if isinstance(left, Tensor) else bool(left == right)
-
-
 @named
 def check_hooks_leave_inputs_unchanged(case: Case) -> None:
     """No hook writes into what it is handed, the backbone included."""
@@ -243,44 +199,78 @@ def check_owners(case: Case, whole: Method) -> None:
         expect(not owned, f"two owners of {', '.join(owned)} are accepted")
 
 
+def two_steps(case: Case, stage: Stage) -> tuple[nn.Module, dict[str, Tensor]]:
+    """The network of ``stage`` after two steps of the method, and its parameters before them."""
+    module = case.build(stage).train()
+    before = {name: parameter.detach().clone() for name, parameter in module.named_parameters()}
+    optimiser = case.method.optimiser(module, case.ctx)
+    for number in range(2):
+        losses = case.method.update(case.step(module, stage, number, optimiser), case.ctx)
+        expect(losses.shape == (ROWS,), f"update returns losses of shape {list(losses.shape)}")
+    return module, before
+
+
 @named
 def check_two_training_steps(case: Case) -> None:
-    """Two steps with the method's optimiser change the network, its frozen weights and the backbone apart."""
+    """Two steps change the network, its frozen weights and the backbone apart; what only samples, as ``none`` does."""
     backbone = copies(case.ctx)
     for stage in case.stages:
-        module = case.build(stage).train()
-        before = {name: parameter.detach().clone() for name, parameter in module.named_parameters()}
-        optimiser = case.method.optimiser(module, case.ctx)
-        for number in range(2):
-            losses = case.method.update(case.step(module, stage, number, optimiser), case.ctx)
-            expect(losses.shape == (ROWS,), f"update returns losses of shape {list(losses.shape)}")
+        module, before = two_steps(case, stage)
         moved = {
             name for name, parameter in module.named_parameters() if not torch.equal(parameter, before[name])
         }
         frozen = {name for name, parameter in module.named_parameters() if not parameter.requires_grad}
         expect(moved, f"no weight of stage '{stage.name}' changed")
         expect(not moved & frozen, f"frozen weights changed: {sorted(moved & frozen)[:3]}")
+        if case.method.kind == "sample":
+            plain, _ = two_steps(Case(Method(), case.backbone), stage)
+            alike = zip(copies(module), copies(plain), strict=True)
+            expect(
+                all(same(*pair) for pair in alike), "of kind 'sample', but trains other weights than 'none'"
+            )
     expect(
         all(same(*pair) for pair in zip(backbone, copies(case.ctx), strict=True)), "the backbone was trained"
     )
 
 
-def method_checks() -> Iterator[Check]:
-    """The checks, in order; each takes a ``Case`` and raises CheckFailed."""
-    yield from CHECKS
+@named
+def check_end_to_end(case: Case) -> None:
+    """One small run, trained, sampled and measured, gives a valid result."""
+    with tempfile.TemporaryDirectory() as folder:
+        expect_valid(*run_once(case, Path(folder)))
 
 
-def check_method(method: Method, backbone_folder: str | Path | None = None) -> None:
-    """Run every check on ``method``.
+def method_checks(skip: Collection[str] = ()) -> list[Check]:
+    """The checks, in order; each takes a ``Case`` and raises CheckFailed.
+
+    Args:
+        skip: names of checks that are left out, such as ``check_end_to_end`` of a method that needs a dataset or an
+            embedder of its own.
+
+    Raises:
+        ConfigError: there is no such check.
+    """
+    for name in skip:
+        one_of("check", name, [check.__name__ for check in CHECKS])
+    return [check for check in CHECKS if check.__name__ not in skip]
+
+
+def check_method(
+    method: Method, backbone_folder: str | Path | None = None, skip: Collection[str] = ()
+) -> None:
+    """Run the checks on ``method``.
 
     Args:
         method: an instance, with whatever options.
         backbone_folder: a Stable Diffusion folder; a tiny random one where it is left out.
+        skip: see ``method_checks``.
 
     Raises:
         CheckFailed: the first check that fails, by name.
+        ConfigError: no such check to skip.
     """
+    checks = method_checks(skip)
     with tempfile.TemporaryDirectory() as temporary:
-        backbone = load_backbone(backbone_folder or tiny_backbone(temporary))
-    for check in method_checks():
-        check(Case(method, backbone))
+        case = Case(method, load_backbone(backbone_folder or slim_backbone(temporary)))
+        for check in checks:
+            check(case)

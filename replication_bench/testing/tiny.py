@@ -10,12 +10,13 @@ import numpy as np
 import torch
 from PIL import Image, ImageDraw
 
+from replication_bench.pretrained.tokenizer import new_tokenizer as clip_tokenizer_of
+
 COLOURS = ("red", "green", "blue", "orange", "purple", "black")
 SHAPES = ("circle", "square", "line")
 SIDE = 32
 WIDTH = 32
 LENGTH = 16
-START, END = "<|startoftext|>", "<|endoftext|>"
 
 
 def picture(rng: np.random.Generator, side: int = SIDE) -> tuple[Image.Image, str]:
@@ -84,17 +85,8 @@ def word_merges(words: Sequence[str]) -> list[tuple[str, str]]:
 def new_tokenizer() -> Any:
     """A CLIP tokenizer: every byte, and the words of the captions of ``picture``."""
     from tokenizers.pre_tokenizers import ByteLevel
-    from transformers import CLIPTokenizer
 
-    merges, alphabet = word_merges((*COLOURS, *SHAPES)), sorted(ByteLevel.alphabet())
-    merged = [left + right for left, right in merges]
-    pieces = dict.fromkeys([*alphabet, *(f"{letter}</w>" for letter in alphabet), *merged, START, END])
-    vocab = {piece: index for index, piece in enumerate(pieces)}
-    model: Any = CLIPTokenizer
-    tokenizer = model(vocab=vocab, merges=merges, model_max_length=LENGTH)
-    # transformers swallows misspelt arguments and would leave a vocabulary of two tokens
-    assert len(tokenizer) == len(pieces)
-    return tokenizer
+    return clip_tokenizer_of(sorted(ByteLevel.alphabet()), word_merges((*COLOURS, *SHAPES)), LENGTH)
 
 
 def new_text_encoder(tokenizer: Any) -> Any:
@@ -116,7 +108,7 @@ def new_text_encoder(tokenizer: Any) -> Any:
     return CLIPTextModel(config)
 
 
-def new_unet(levels: int, channels: int) -> Any:
+def new_unet(levels: int, channels: int, layers: int) -> Any:
     """A U-Net with Stable Diffusion's kinds of blocks for latents [n, 4, 8, 8]."""
     from diffusers import UNet2DConditionModel
 
@@ -126,7 +118,7 @@ def new_unet(levels: int, channels: int) -> Any:
         block_out_channels=(channels,) * levels,
         down_block_types=("CrossAttnDownBlock2D",) * (levels - 1) + ("DownBlock2D",),
         up_block_types=("UpBlock2D",) + ("CrossAttnUpBlock2D",) * (levels - 1),
-        layers_per_block=2,
+        layers_per_block=layers,
         cross_attention_dim=WIDTH,
         attention_head_dim=4,
         norm_num_groups=8,
@@ -162,20 +154,25 @@ def new_scheduler() -> Any:
     )
 
 
-def tiny_backbone(folder: str | Path, *, levels: int = 4, channels: int = WIDTH, seed: int = 0) -> Path:
+def tiny_backbone(
+    folder: str | Path, *, levels: int = 4, channels: int = WIDTH, layers: int = 2, seed: int = 0
+) -> Path:
     """Write a random pipeline for images of 32 x 32, in the layout of Stable Diffusion; returns ``folder``.
 
-    ``StableDiffusionPipeline.from_pretrained(folder, safety_checker=None)`` loads it. With four levels the
-    U-Net has Stable Diffusion's twelve skip tensors, the deepest of 1 x 1.
+    ``StableDiffusionPipeline.from_pretrained(folder, safety_checker=None)`` loads it. With four levels of
+    two layers the U-Net has Stable Diffusion's twelve skip tensors, the deepest of 1 x 1.
 
     Args:
         folder: where to.
         levels: down blocks of the U-Net, 1 to 4.
-        channels: of every level; a multiple of 8.
+        channels: of every level; a multiple of 8, and more than 8 where four levels see a single row.
+        layers: of every level.
         seed: of the random weights; the global random state is left as it was.
     """
     from diffusers import StableDiffusionPipeline
+    from transformers.utils import logging
 
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     pipeline: Any = StableDiffusionPipeline
     with torch.random.fork_rng():
         torch.manual_seed(seed)
@@ -184,10 +181,15 @@ def tiny_backbone(folder: str | Path, *, levels: int = 4, channels: int = WIDTH,
             vae=new_vae(),
             text_encoder=new_text_encoder(tokenizer),
             tokenizer=tokenizer,
-            unet=new_unet(levels, channels),
+            unet=new_unet(levels, channels, layers),
             scheduler=new_scheduler(),
             safety_checker=None,
             feature_extractor=None,
             requires_safety_checker=False,
         ).save_pretrained(folder)
     return Path(folder)
+
+
+def slim_backbone(folder: str | Path) -> Path:
+    """A ``tiny_backbone`` with every level and little in it, for what calls a network often; returns ``folder``."""
+    return tiny_backbone(folder, channels=WIDTH // 2, layers=1)

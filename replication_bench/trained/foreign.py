@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from replication_bench import plugins
 from replication_bench.config import RunConfig, TrainConfig, read_recipe
 from replication_bench.errors import ConfigError, WeightsError
 from replication_bench.resolve import Request, base_table, resolve_recipe, run_configs
@@ -78,7 +79,7 @@ def names_dataset(request: Request) -> bool:
 
 
 def check_unet(folder: Path) -> None:
-    """Refuse a pipeline of which sampling needs more than one plain U-Net.
+    """Refuse a pipeline whose U-Net is neither a plain one nor of a class that an installed package offers.
 
     Raises:
         WeightsError: the index cannot be read, or names another network.
@@ -88,11 +89,12 @@ def check_unet(folder: Path) -> None:
         found = json.loads(path.read_text(encoding="utf-8")).get("unet")
     except (OSError, ValueError, AttributeError) as error:
         raise WeightsError("the pipeline's index cannot be read", where=path, got=error) from error
-    if not isinstance(found, list) or found[-1:] != [UNET]:
+    classes = [UNET, *plugins.available("components")]
+    if not isinstance(found, list) or found[-1:] not in [[name] for name in classes]:
         raise WeightsError(
             "the pipeline has no plain U-Net",
             where=path,
             got=f"unet: {json.dumps(found)}",
-            want=UNET,
+            want=" or ".join(classes),
             hint="If a run of replbench trained it, name that run's folder.",
         )

@@ -17,11 +17,6 @@ from reports.figures.style import INK, LINE, NARROW, QUIET, WIDE, Picture, looks
 from reports.leaderboard import BoardTable
 
 ROW, MOST_ROWS = 0.42, 24
-ANCHORS = (
-    ("floor", "floor: held-out images"),
-    ("background", "background: train, each without itself"),
-    ("ceiling", "ceiling: train after the VAE"),
-)
 PERCENTILES = {"floor": "floor_95pc", "background": "bg_95pc", "ceiling": "ceiling_95pc"}
 MEANS = {"floor": "floor_mean", "background": "bg_mean", "ceiling": "ceiling_mean"}
 Rows = NDArray[np.float64]
@@ -47,7 +42,8 @@ def picture(table: BoardTable) -> Picture:
         "distributions",
         "How similar images are to their nearest training image",
         "Each row is the distribution of similarities; the bar below marks the mean and the 95th percentile, which is "
-        "R for generated images. Innocent images look like the floor, copies like the ceiling.",
+        "R for generated images. Innocent images look like the floor (held-out images), copies like the ceiling "
+        "(training images after the VAE); the background is training images, each without itself.",
         f"Distributions of similarity. {'; '.join(told)}. Thresholds: {', '.join(lines)}.",
         1.15 + ROW * len(ridges),
         partial(draw, ridges=ridges, limits=limits),
@@ -74,13 +70,13 @@ def anchors(table: BoardTable) -> list[Ridge]:
     """The rows of the sets that were not generated."""
     drawn = anchor_rows(table.board.groups)
     found = []
-    for name, label in ANCHORS:
+    for name in PERCENTILES:
         mean, top = (
             next((v for g in table.board.groups if (v := g.value(keys[name]).value) is not None), None)
             for keys in (MEANS, PERCENTILES)
         )
         if mean is not None or name in drawn:
-            found.append(Ridge(label, QUIET, drawn.get(name), mean, top))
+            found.append(Ridge(name, QUIET, drawn.get(name), mean, top))
     return found
 
 
@@ -153,7 +149,7 @@ def draw_ridge(axes: Axes, ridge: Ridge, base: int, extent: tuple[float, float],
         )
         axes.plot(ridge.top, base, "o", color=ridge.colour, markersize=5)
     axes.annotate(
-        ridge.label.partition(":")[0] if narrow else ridge.label,
+        ridge.label,
         (0, base),
         xycoords=("axes fraction", "data"),
         xytext=(2, 4),

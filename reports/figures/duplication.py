@@ -12,10 +12,12 @@ from scipy.stats import spearmanr
 
 from reports.boards import Group
 from reports.figures.distributions import read_anchors
-from reports.figures.style import Picture, looks
+from reports.figures.style import NARROW, Picture, looks, prominent
 from reports.leaderboard import BoardTable
 
 MOST_POINTS, BINS, LEAST = 1500, 8, 8
+WITHIN = 4  # so many curves have their legend inside the axes
+OTHERS = " Only the best rows are drawn, and those that still have their matches."
 
 
 class Curve(NamedTuple):
@@ -33,20 +35,21 @@ def picture(table: BoardTable) -> Picture | None:
 
     None where no run kept the similarities of the background.
     """
-    look = looks(table)
+    look, named = looks(table), prominent(table)
     curves = [
         Curve(g.label, look[g.label].colour, look[g.label].marker, *found)
         for g in table.board.groups
-        if (found := joined(g)) is not None
+        if g.label in named and (found := joined(g)) is not None
     ]
     if not curves:
         return None
+    others = "" if len(curves) == len(table.board.groups) else OTHERS
     told = [f"{c.label}: rank correlation {correlation(c):.2f}" for c in curves]
     return Picture(
         "duplication",
         "Repeated training images against copying",
         "Each point is a training image. Right: another training image is very like it. Up: a generated image comes "
-        "close to it. Lines are means over equally large parts.",
+        f"close to it. Lines are means over equally large parts.{others}",
         f"Similarity of training images to their nearest other one, and to the closest generation. {'; '.join(told)}.",
         3.6,
         partial(draw, curves=curves),
@@ -92,4 +95,12 @@ def draw(figure: Figure, curves: list[Curve]) -> None:
         ys = [float(curve.copied[part].mean()) for part in parts]
         axes.plot(xs, ys, "-", color=curve.colour, label=curve.label)
     axes.set(xlabel="similarity to the nearest other training image", ylabel="closest generation (cosine)")
-    axes.legend(fontsize=8, loc="best", labelcolor="linecolor")
+    if len(curves) <= WITHIN:
+        axes.legend(fontsize=8, loc="best", labelcolor="linecolor")
+    else:
+        figure.legend(fontsize=8, loc="outside lower left", labelcolor="linecolor", ncols=columns(figure))
+
+
+def columns(figure: Figure) -> int:
+    """Columns of a legend below the axes: one on a phone."""
+    return max(1, int(figure.get_size_inches()[0] // NARROW))

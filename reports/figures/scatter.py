@@ -10,7 +10,17 @@ from matplotlib.figure import Figure
 
 from reports.boards import Group
 from reports.columns import WORDS, Column
-from reports.figures.style import INK, QUIET, Look, Picture, looks, name_points
+from reports.figures.style import (
+    INK,
+    MOST_NAMES,
+    QUIET,
+    Look,
+    Picture,
+    about_the_others,
+    looks,
+    name_points,
+    prominent,
+)
 from reports.leaderboard import BoardTable
 from reports.pareto import fronts
 from reports.values import Value
@@ -25,7 +35,8 @@ class Point(NamedTuple):
     x: Value
     y: Value
     look: Look
-    on_front: bool
+    on_front: bool = False
+    named: bool = True
 
 
 def tradeoffs(table: BoardTable) -> list[Picture]:
@@ -36,8 +47,9 @@ def tradeoffs(table: BoardTable) -> list[Picture]:
 def tradeoff(table: BoardTable, name: str, labels: list[str]) -> Picture:
     """R against one measurement, with the front."""
     look, y = looks(table), table.column(name)
+    named = list(dict.fromkeys([*labels, *prominent(table)]))[:MOST_NAMES]
     points = [
-        Point(g.label, g.value("R"), g.value(name), look[g.label], g.label in labels)
+        Point(g.label, g.value("R"), g.value(name), look[g.label], g.label in labels, g.label in named)
         for g in table.board.groups
         if g.value("R").value is not None and g.value(name).value is not None
     ]
@@ -45,7 +57,7 @@ def tradeoff(table: BoardTable, name: str, labels: list[str]) -> Picture:
         f"replication-{name}",
         f"Copying against {y.title}",
         f"Left is less copying; {y.title}: {WORDS[y.better]}. Bars are intervals. The line joins the Pareto "
-        "front: rows that no other row beats in both.",
+        f"front: rows that no other row beats in both.{about_the_others(table)}",
         f"R and {y.title} of each row. {told(points, table.column('R'), y)}. On the front: {', '.join(labels)}.",
         HEIGHT,
         partial(draw, points=points, x=table.column("R"), y=y, scale=y.scale, front=True),
@@ -55,9 +67,9 @@ def tradeoff(table: BoardTable, name: str, labels: list[str]) -> Picture:
 def training_time(table: BoardTable) -> Picture | None:
     """R against seconds of training; None where no run recorded any."""
     look, x = looks(table), table.column("seconds")
-    rows = {row.label: row for row in table.rows}
+    rows, named = {row.label: row for row in table.rows}, prominent(table)
     points = [
-        Point(g.label, rows[g.label].values["seconds"], g.value("R"), look[g.label], False)
+        Point(g.label, rows[g.label].values["seconds"], g.value("R"), look[g.label], named=g.label in named)
         for g in table.board.groups
         if rows[g.label].values["seconds"].value is not None and g.value("R").value is not None
     ]
@@ -67,7 +79,7 @@ def training_time(table: BoardTable) -> Picture | None:
         "training-time",
         "Copying against training time",
         "Wall-clock seconds of training, all stages together, on the machine of the run. Rows of one method with other "
-        "budgets are joined.",
+        f"budgets are joined.{about_the_others(table)}",
         f"Training seconds and R of each row. {told(points, x, table.column('R'))}.",
         HEIGHT,
         partial(draw, points=points, x=x, y=table.column("R"), joined=budget_lines(table.board.groups)),
@@ -121,7 +133,8 @@ def draw(
     axes.set(xlabel=x.header, ylabel=y.header)
     for label in (axes.xaxis.label, axes.yaxis.label):
         label.set_color(QUIET)
-    name_points(axes, [((p.x.value or 0) * x.scale, (p.y.value or 0) * scale, p.label) for p in points])
+    named = [p for p in points if p.named]
+    name_points(axes, [((p.x.value or 0) * x.scale, (p.y.value or 0) * scale, p.label) for p in named])
 
 
 def draw_point(axes: Axes, point: Point, scale_x: float, scale_y: float) -> None:

@@ -27,6 +27,12 @@ VARIABLES = {INK: "var(--ink)", QUIET: "var(--quiet)", LINE: "var(--line)", NEUT
     colour: f"var(--s{index})" for index, colour in enumerate(SERIES)
 }
 WIDE, NARROW = 7.4, 3.7  # inches; a phone shows the narrow one
+LETTER, LINE_STEP = (
+    4.6,
+    11,
+)  # points: the usual width of a letter in a point's name, and from name to name upwards
+FARTHEST = 4 * LINE_STEP
+MOST_NAMES = 8  # of points and curves; a picture of more rows names some of them
 SETTINGS: Any = {
     "font.size": 9,
     "font.family": "DejaVu Sans",
@@ -146,25 +152,46 @@ def only_grid(axes: Axes, axis: str) -> None:
 
 
 def name_points(axes: Axes, points: Sequence[tuple[float, float, str]]) -> None:
-    """Write names beside points, moved up where two would overlap."""
-    figure = axes.figure
-    height = figure.get_size_inches()[1] * 72  # type: ignore[union-attr]
-    taken: list[tuple[float, float]] = []
-    span_x = axes.get_xlim()[1] - axes.get_xlim()[0]
-    span_y = axes.get_ylim()[1] - axes.get_ylim()[0]
+    """Write names beside points, moved up where two would overlap; left out where it would be too far."""
+    width, height = (72 * side for side in axes.figure.get_size_inches())  # type: ignore[union-attr]
+    (low_x, high_x), (low_y, high_y) = axes.get_xlim(), axes.get_ylim()
+    taken: list[tuple[float, float, float]] = []
     for x, y, name in sorted(points, key=lambda point: point[1]):
-        left, level = (x - axes.get_xlim()[0]) / span_x, (y - axes.get_ylim()[0]) / span_y
-        while any(abs(left - a) < 0.3 and abs(level - b) < 11 / height * 1.4 for a, b in taken):
-            level += 11 / height
-        taken.append((left, level))
-        shift = (level - (y - axes.get_ylim()[0]) / span_y) * height
-        right = left > 0.7
+        at_x, at_y = width * (x - low_x) / (high_x - low_x), height * (y - low_y) / (high_y - low_y)
+        long, right = LETTER * len(name), at_x > 0.6 * width
+        left = at_x - long if right else at_x
+        level = at_y
+        while any(
+            left < end and start < left + long and abs(level - b) < LINE_STEP for start, end, b in taken
+        ):
+            level += LINE_STEP
+        if level - at_y > FARTHEST:
+            continue
+        taken.append((left, left + long, level))
         axes.annotate(
             name,
             (x, y),
-            xytext=(-7 if right else 7, 5 + shift),
+            xytext=(-7 if right else 7, 5 + level - at_y),
             textcoords="offset points",
             ha="right" if right else "left",
             fontsize=8,
             color=INK,
-        )
+        ).set_in_layout(False)
+
+
+def prominent(table: BoardTable) -> list[str]:
+    """The labels of all rows where they are few; else of the references and of the best of the others."""
+    measured = [row for row in table.rows if row.role != "reported"]
+    if len(measured) <= MOST_NAMES:
+        return [row.label for row in measured]
+    references = [row.label for row in measured if row.method == table.reference][:2]
+    others = [row.label for row in measured if row.method != table.reference]
+    return references + others[: MOST_NAMES - len(references)]
+
+
+def about_the_others(table: BoardTable) -> str:
+    """A sentence for the caption of a picture that cannot show every row with its name; else nothing."""
+    rows = sum(row.role != "reported" for row in table.rows)
+    return (
+        "" if rows <= MOST_NAMES else f" Of {rows} rows only some have their names here; the table has all."
+    )

@@ -1,10 +1,8 @@
-"""A quick embedder and pictures for the tests of the audit."""
+"""A quick embedder for the tests of the audit."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import numpy as np
 from PIL import Image
@@ -32,20 +30,3 @@ class Quick:
         small = [image.resize((4, 4), Image.Resampling.BOX) for image in images]
         rows = np.stack([np.asarray(image, np.float32).ravel() for image in small]) - 127.3
         return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
-
-
-def noise(seed: object, side: int = 8) -> Image.Image:
-    """A picture of its own for every seed."""
-    number = int.from_bytes(hashlib.sha256(str(seed).encode()).digest()[:4], "big")
-    rng = np.random.default_rng(number)
-    coarse = rng.integers(0, 255, (4, 4, 3), dtype=np.uint8)
-    return Image.fromarray(coarse).resize((side, side), Image.Resampling.NEAREST)
-
-
-def fill(folder: Path, names: Sequence[str], prefix: str = "") -> Path:
-    """A folder of pictures, each made from its name."""
-    for name in names:
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        noise(prefix + name).save(path)
-    return folder

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from audit_cases import Command, Quick, fill, noise
+from audit_cases import Command, Quick
+from drawn import fill, noise
 
 from replication_bench import cli, plugins
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from audit_cases import Command, Quick, fill, noise
+from audit_cases import Command, Quick
+from drawn import fill, noise
 from PIL import Image
 
 from replication_bench.results import Result, read_result

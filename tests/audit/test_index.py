@@ -5,13 +5,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from audit_cases import Command, Quick, fill, noise
+from audit_cases import Command, Quick
+from drawn import fill, noise
 
 from replication_bench.audit.index import read_index
 from replication_bench.audit.indexing import update_index
-from replication_bench.audit.opening import open_source
 from replication_bench.config import NamedOptions
 from replication_bench.errors import ConfigError, DataError, StoreError
+from replication_bench.sources.opening import open_source
 
 CHOSEN = NamedOptions(name="sscd")
 

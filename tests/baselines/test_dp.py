@@ -53,17 +53,24 @@ def new_network(ctx: Context) -> nn.Module:
 
 
 def take_steps(
-    method: Method, ctx: Context, count: int = 1, sgd: bool = False, rows: int = ROWS
+    method: Method,
+    ctx: Context,
+    count: int = 1,
+    sgd: bool = False,
+    rows: int = ROWS,
+    images: int = ROWS,
+    seed: int = 0,
 ) -> dict[str, Tensor]:
-    """Weights after ``count`` steps of ``method`` from the backbone's, on the same rows."""
+    """Weights after ``count`` steps of ``method`` from the backbone's, on the same rows; the first with ``seed``."""
     network = new_network(ctx)
     optimiser: Any = method.optimiser(network, ctx)
     if sgd:
         plain = torch.optim.SGD(network.parameters(), lr=1.0)
         optimiser.original_optimizer = plain
     losses = losses_of(network, ctx)
-    for number in range(count):
-        step = Step(rows, ROWS, losses, torch.autograd.backward, lambda: None, optimiser, generator(number))
+    for number in range(seed, seed + count):
+        rng = generator(number)
+        step = Step(rows, images, losses, torch.autograd.backward, lambda: None, optimiser, rng)
         found = method.update(step, ctx)
         assert found.shape == (rows,)
         assert not found.requires_grad
@@ -135,18 +142,32 @@ def test_how_many_rows_are_held_at_once_changes_nothing(physical: int, ctx: Cont
 
 
 def test_the_noise_has_its_scale_and_follows_the_step_s_generator(ctx: Context) -> None:
-    def take(multiplier: float) -> Tensor:
-        weights = take_steps(
-            Dp(noise_multiplier=multiplier, max_grad_norm=0.5, sampling="uniform"), ctx, sgd=True
-        )
+    def take(multiplier: float, seed: int = 0) -> Tensor:
+        method = Dp(noise_multiplier=multiplier, max_grad_norm=0.5, sampling="uniform")
+        weights = take_steps(method, ctx, sgd=True, seed=seed)
         return torch.cat([value.flatten() for value in weights.values()])
 
-    silent, noisy, again = take(0.0), take(2.0), take(2.0)
+    silent, noisy, again, other = take(0.0), take(2.0), take(2.0), take(2.0, seed=1)
     assert torch.equal(noisy, again)
-    noise = noisy - silent
+    noise, next_noise = noisy - silent, other - silent
     want = 2.0 * 0.5 / ROWS
     assert float(noise.std()) == pytest.approx(want, rel=5 / np.sqrt(2 * len(noise)))
     assert abs(float(noise.mean())) < 5 * want / np.sqrt(len(noise))
+    correlation = float(torch.corrcoef(torch.stack([noise, next_noise]))[0, 1])
+    assert abs(correlation) < 5 / np.sqrt(len(noise))
+
+
+def test_a_batch_larger_than_the_training_set_expects_all_of_the_set(ctx: Context) -> None:
+    """With Poisson sampling no rate exceeds 1: of six images, a batch of nine expects six."""
+    before = start(ctx)
+
+    def way(images: int) -> dict[str, Tensor]:
+        after = take_steps(Dp(noise_multiplier=0), ctx, sgd=True, images=images)
+        return {name: after[name] - before[name] for name in before}
+
+    six = way(6)
+    assert worst(way(9), six) == 0
+    assert worst({name: value / 2 for name, value in way(3).items()}, six) < 1e-9
 
 
 def test_an_empty_draw_still_adds_noise(ctx: Context) -> None:
@@ -258,13 +279,20 @@ def test_adapters_and_changed_images_leave_the_bound_alone(ctx: Context, example
     assert alone[0].value is not None
 
 
-def test_what_dp_cannot_train_is_refused(ctx: Context, examples: Examples) -> None:
+def test_what_dp_cannot_train_is_refused(ctx: Context) -> None:
     ctx.train = TrainConfig(precision="fp16")
     with pytest.raises(ConfigError, match="fp16"):
-        Dp().dataset(examples, ctx)
+        Dp().check(ctx)
     ctx.train = TrainConfig()
     with pytest.raises(ConfigError, match="single rows"):
         Dp().optimiser(nn.Sequential(nn.Conv2d(4, 4, 1), nn.BatchNorm2d(4)), ctx)
+
+
+def test_dp_in_several_processes_is_refused(monkeypatch: pytest.MonkeyPatch, ctx: Context) -> None:
+    monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.distributed, "get_world_size", lambda: 2)
+    with pytest.raises(ConfigError, match="dp trains in one process; got 2 processes"):
+        Dp().check(ctx)
 
 
 def test_without_opacus_the_line_names_the_extra(monkeypatch: pytest.MonkeyPatch, ctx: Context) -> None:

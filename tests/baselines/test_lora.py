@@ -114,7 +114,9 @@ def test_targets_are_a_sequence_or_a_text() -> None:
     assert Lora(targets="to_q, to_k") == Lora(targets=["to_q", "to_k"]) == Lora(targets=("to_q", "to_k"))  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize(("target", "words"), [("to_z", "no such layer"), ("norm1", "cannot be adapted")])
+@pytest.mark.parametrize(
+    ("target", "words"), [("to_z", "no such layer"), ("_q", "no such layer"), ("norm1", "cannot be adapted")]
+)
 def test_targets_that_the_network_has_not_are_named(target: str, words: str, backbone: Backbone) -> None:
     with pytest.raises(ConfigError, match=words):
         build(Lora(targets=(target,)), backbone)

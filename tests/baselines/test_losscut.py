@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import copy
 import math
+from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
-from baselines.losscut import LossCut, kept_mean, magnitude
+from baselines.losscut import LossCut, kept_mean, magnitude, spread, trained_magnitudes
 from replication_bench.data.example import Examples
 from replication_bench.method import Context, Encoded, Method
 from replication_bench.prediction import noise_of
@@ -103,9 +106,13 @@ def test_a_high_threshold_trains_as_plain_training_does(train: Any) -> None:
     assert all(torch.equal(plain[name], cut[name]) for name in plain)
 
 
-def test_a_low_threshold_trains_something_else(train: Any) -> None:
-    plain, cut = (train(method, folder=type(method).__name__) for method in (Method(), LossCut(1e-9)))
-    assert any(not torch.equal(plain[name], cut[name]) for name in plain)
+def test_a_threshold_that_keeps_no_row_leaves_the_weights_to_their_decay(train: Any, ctx: Context) -> None:
+    """Three steps without gradient: AdamW multiplies each weight by 1 - rate * decay, and that is all."""
+    settings = {"learning_rate": 0.01, "weight_decay": 0.5}
+    cut = train(LossCut(1e-9), images=12, **settings)
+    before = ctx.backbone.unet.state_dict()
+    for name, weight in cut.items():
+        assert torch.allclose(weight, before[name] * (1 - 0.01 * 0.5) ** 3, rtol=1e-5, atol=0), name
 
 
 def test_the_share_above_the_threshold_is_told_at_the_end(ctx: Context, examples: Examples) -> None:
@@ -116,3 +123,38 @@ def test_the_share_above_the_threshold_is_told_at_the_end(ctx: Context, examples
     (fact,) = method.facts((), examples, ctx)
     assert (fact.value, fact.n, fact.unit) == (1.0, 6, "share")
     assert LossCut(1e9).facts((), examples, ctx)[0].value == 0.0
+
+
+def test_the_magnitudes_at_the_end_are_those_of_the_trained_network(ctx: Context, examples: Examples) -> None:
+    network = copy.deepcopy(ctx.backbone.unet)
+    for number, parameter in enumerate(network.parameters()):
+        parameter.data.add_(torch.randn(parameter.shape, generator=generator(number)), alpha=0.05)
+    ctx.networks, ctx.method = (network,), Method()
+    backbone, rng = ctx.backbone, ctx.seeds.torch("losscut facts")
+    latents = backbone.encode_images(torch.stack([backbone.to_tensor(e.load()) for e in examples]))
+    t = torch.randint(1000, (6,), generator=rng)
+    x_t = backbone.scheduler.add_noise(latents, torch.randn(latents.shape, generator=rng), t)
+    want = []
+    for row, example in enumerate(examples):
+        with torch.no_grad():
+            one, other = (
+                network(x_t[row : row + 1], t[row], encoder_hidden_states=backbone.encode_text([text])).sample
+                for text in (example.captions[0], "")
+            )
+        want.append(float(backbone.scheduler.alphas_cumprod[t[row]].sqrt() * (one - other).norm()))
+    found = trained_magnitudes(examples, ctx)
+    assert found.tolist() == pytest.approx(want, rel=1e-3)
+    threshold = sorted(found.tolist())[2]
+    assert LossCut(threshold).facts((), examples, ctx)[0].value == pytest.approx(4 / 6)
+
+
+@pytest.mark.parametrize(("count", "gaps"), [(3, {1}), (256, {1}), (600, {2, 3})])
+def test_at_most_256_images_are_looked_at_evenly_spread(
+    count: int, gaps: set[int], examples: Examples
+) -> None:
+    many = Examples(tuple(replace(examples[0], id=str(number)) for number in range(count)))
+    rows = [int(example.id) for chunk in spread(many) for example in chunk]
+    assert len(rows) == min(count, 256)
+    assert {later - earlier for earlier, later in pairwise(rows)} == gaps
+    assert rows[0] == 0
+    assert rows[-1] >= count - max(gaps)

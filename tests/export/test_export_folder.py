@@ -107,23 +107,30 @@ def test_an_export_is_a_backbone_whose_code_is_not_run(loyal: Path, runs: dict[s
         torch.testing.assert_close(theirs, ours(x_t, t, cond), rtol=1e-5, atol=1e-5)
 
 
-def test_an_export_is_sampled_and_measured_as_any_backbone(
-    loyal: Path, runs: dict[str, Path], capsys: pytest.CaptureFixture[str], tmp_path: Path
+def test_an_export_is_sampled_measured_and_exported_again_without_training(
+    loyal: Path, runs: dict[str, Path], export: Export, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     images = read_result(runs["loyal"] / "result.json").dataset.options["path"]
-    settings = ("train.batch_size=4", "sample.steps=2", "measure.bootstrap=0", "measure.embedder=pixels")
+    settings = ("sample.steps=2", "measure.bootstrap=0", "measure.embedder=pixels")
     cli.main(
         [
-            *("run", "--method", "ren", "--dataset", images, "--backbone", str(loyal), "--budget", "4"),
-            *("--samples", "2", "--out", str(tmp_path / "runs"), "--json"),
+            *("run", "--method", "ren", "--from", str(loyal), "--dataset", images, "--samples", "2"),
+            *("--out", str(tmp_path / "runs"), "--json"),
             *(word for setting in settings for word in ("--set", setting)),
         ]
     )
-    for result in json.loads(capsys.readouterr().out):
-        values = {m["name"]: m["value"] for m in result["measurements"]}
-        assert values["sim_mean"] is not None
-        # two U-Nets and the transfer blocks of one
-        assert result["cost"]["parameters"] > 2_000_000
+    results = json.loads(capsys.readouterr().out)
+    assert {result["method"]["name"] for result in results} == {"none", "ren"}
+    for result in results:
+        assert {m["name"]: m["value"] for m in result["measurements"]}["sim_mean"] is not None
+        assert result["cost"]["parameters"] > 2_000_000  # two U-Nets and the transfer blocks of one
+        status, _, err = export(tmp_path / "runs" / result["id"], "--to", tmp_path / "again")
+        assert status == 0, err
+        assert load_file(tmp_path / "again" / "unet" / SAFE).keys() == load_file(loyal / "unet" / SAFE).keys()
+        assert (
+            "| images seen | not known: fine-tuned elsewhere"
+            in (tmp_path / "again" / "README.md").read_text()
+        )
 
 
 def test_a_backbone_of_an_unknown_class_is_one_line(loyal: Path, monkeypatch: pytest.MonkeyPatch) -> None:

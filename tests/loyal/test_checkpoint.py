@@ -159,6 +159,12 @@ def test_torch_files_and_another_base_are_taken(
     assert {value.dtype for value in stored.values()} == {torch.float16}
 
 
+def test_a_checkpoint_in_half_precision_is_read_as_float32(pair: tuple[Path, Path], base: Path) -> None:
+    changed(pair[1], lambda s: s.update({key: value.half() for key, value in s.items()}))
+    tail = load_tail(pair[1], Backbone.load(str(base)).unet)
+    assert {parameter.dtype for parameter in tail.parameters()} == {torch.float32}
+
+
 def test_a_tail_of_the_research_code_gets_new_blocks_where_they_are_asked_for(
     base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

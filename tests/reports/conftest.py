@@ -50,9 +50,9 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def built(runs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The report of these runs."""
+    """The report of these runs, training images included."""
     from reports.report import Report
 
     out = tmp_path_factory.mktemp("report")
-    Report().build([runs], out)
+    Report().build([runs], out, show_training_images=True)
     return out

@@ -27,7 +27,8 @@ PAIRS = 334  # of each of three methods and two seeds: a little more than 2,000
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("page")
-    return Report().build([write_runs(folder, PAIRS)], folder / "report")[0]
+    runs = write_runs(folder, PAIRS)
+    return Report().build([runs], folder / "report", show_training_images=True)[0]
 
 
 @pytest.fixture(scope="module")

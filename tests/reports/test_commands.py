@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import io
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
+from rich.console import Console
 
 from replication_bench import cli
-from replication_bench.commands.watch import BLOCKS, spark, steps
+from replication_bench.commands.watch import BLOCKS, TILE, Mosaic, spark, steps
 from replication_bench.progress import Point
 
 
@@ -80,8 +83,12 @@ def test_a_report_is_written_where_it_is_asked_for(
     status, out, err = run_cli(capsys, "report", runs, "--out", tmp_path / "out")
     assert status == 0
     assert "report.html" in out
-    assert "--redact" in err
-    assert "--redact" not in run_cli(capsys, "report", runs, "--out", tmp_path / "out", "--redact")[2]
+    assert "do not share" not in err
+    flags = ("report", runs, "--out", tmp_path / "out", "--show-training-images")
+    assert "do not share it" in run_cli(capsys, *flags)[2]
+    status, _, err = run_cli(capsys, *flags, "--redact")
+    assert (status, err.count("\n")) == (2, 1)
+    assert "in --show-training-images; got also --redact" in err
 
 
 def test_watch_shows_a_run_that_works_and_one_that_is_done(
@@ -92,7 +99,7 @@ def test_watch_shows_a_run_that_works_and_one_that_is_done(
     status, out, _ = run_cli(capsys, "watch", folder, "--once")
     assert status == 0
     assert "finished: R 0." in out
-    assert "newest of 24 samples" in out
+    assert "samples so far: 24" in out
     (folder / "result.json").unlink()
     lines = [
         {"at": 1.0, "step": "none: train all", "done": n, "total": 64, "loss": 1 / (n + 1)} for n in (0, 32)
@@ -104,6 +111,21 @@ def test_watch_shows_a_run_that_works_and_one_that_is_done(
     assert "32 / 64" in out
     assert "to go on, run the same command" in out
     assert f"loss {BLOCKS[-1]}{BLOCKS[0]} 0.0303" in out
+
+
+@pytest.mark.parametrize(("width", "across"), [(80, 4), (120, 6), (20, 1)])
+def test_samples_stand_side_by_side_as_far_as_they_fit(runs: Path, width: int, across: int) -> None:
+    paths = tuple(sorted(next(runs.iterdir()).glob("samples/*.png"))[:8])
+
+    def printed(**options: Any) -> str:
+        console = Console(width=width, file=io.StringIO(), force_terminal=True, **options)
+        console.print(Mosaic(paths))
+        return console.file.getvalue()
+
+    rows = -(-len(paths) // across)
+    lines = printed(color_system="truecolor").splitlines()
+    assert len(lines) == rows * (TILE // 2 + 1)
+    assert printed(color_system=None) == ""
 
 
 def test_watching_nothing_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,10 +13,12 @@ from replication_bench.results import Result
 from reports import reductions
 from reports.board import Leaderboard
 from reports.boards import make_boards
+from reports.cells import remarks
 from reports.collect import Run
 from reports.leaderboard import BoardTable, Row
 from reports.pareto import front
 from reports.reductions import verdict
+from reports.summary import statements
 from reports.values import Value
 
 Make = Callable[..., Result]
@@ -76,6 +78,13 @@ def test_a_dearer_row_is_a_control(make: Make, none: Result) -> None:
         "none (budget 10,000)": "reference",
         "none (budget 20,000)": "control",
     }
+
+
+def test_controls_of_one_reason_share_a_line(make: Make, none: Result) -> None:
+    dear = [make(method, budget=20_000, paper="a paper") for method in ("gc", "df")]
+    assert "gc, df: control, its budget of 20,000 images is above the board's smallest, 10,000." in remarks(
+        table_of(none, *dear)
+    )
 
 
 def test_a_missing_value_is_last_with_its_reason(none: Result, dual: Result) -> None:
@@ -212,3 +221,8 @@ def test_a_broken_table_of_matches_costs_its_intervals_and_not_the_board(runs: P
     next((tmp_path / "runs").glob("made-loyal-0-*/matches.parquet")).write_bytes(b"PAR1 no")
     (table,) = Leaderboard().tables([tmp_path / "runs"])
     assert row(table, "loyal").values["reduction"].note == "no interval: the matches of a run are missing"
+
+
+def test_equal_quality_is_called_the_same_and_not_better(none: Result, make: Make) -> None:
+    told = {s.label: s.detail for s in statements(table_of(none, make("loyal", paper="a paper")))}
+    assert told["at a kernel distance of"] == "0.00123 for none: the same"

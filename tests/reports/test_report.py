@@ -2,18 +2,22 @@ from __future__ import annotations
 
 import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from run_folders import SCRIPT, break_picture, write_runs
 
 from replication_bench.errors import ConfigError, StoreError
+from replication_bench.results import Result
 from reports import report
 from reports.atlas import ABSENT, Atlas
 from reports.figures.all import Pictures
-from reports.privacy import blurred
+from reports.gallery import least_similarity
+from reports.privacy import Rules, blurred, licence_of
 from reports.report import Report, as_script_json
 
+Make = Callable[..., Result]
 PNG = b"\x89PNG"
 
 
@@ -41,7 +45,7 @@ def test_a_report_is_a_page_four_tables_and_every_picture_twice(built: Path) -> 
 
 
 def test_a_report_is_built_twice_with_the_same_bytes(runs: Path, built: Path, tmp_path: Path) -> None:
-    again = Report().build([runs], tmp_path)
+    again = Report().build([runs], tmp_path, show_training_images=True)
     assert all(path.read_bytes() == (built / path.relative_to(tmp_path)).read_bytes() for path in again)
 
 
@@ -67,25 +71,54 @@ def test_no_two_elements_share_an_id(built: Path) -> None:
 
 def test_private_pictures_and_captions_are_marked_in_a_full_report(built: Path) -> None:
     page = (built / "report.html").read_text(encoding="utf-8")
-    assert "This page contains training images and captions" in page
+    assert "This page contains the training images and captions of folder." in page
     assert "a red circle" in page
 
 
 @pytest.mark.usefixtures("no_pictures")
 @pytest.mark.parametrize(
-    ("option", "sentence"), [("redact", "training images are left out"), ("blur", "are blurred")]
+    ("option", "sentence"), [("", "are left out"), ("redact", "are left out"), ("blur", "are blurred")]
 )
-def test_a_redacted_page_holds_no_caption_no_name_and_no_sharp_picture(
+def test_a_page_holds_no_caption_no_name_and_no_sharp_picture_unless_it_is_asked_to(
     runs: Path, tmp_path: Path, option: str, sentence: str
 ) -> None:
-    page = page_of(runs, tmp_path, **{option: True})
-    assert sentence in page
+    page = page_of(runs, tmp_path, **({option: True} if option else {}))
+    assert f"training images of folder {sentence}" in page
     captions = {path.read_text().strip() for path in (runs.parent / "data").glob("*.txt")}
     assert captions
     for secret in (*captions, "script>window", ".png", str(runs.parent)):
         assert secret not in page
     for path in tmp_path.rglob("leaderboard.*"):
         assert not [c for c in captions if c in path.read_text(encoding="utf-8")]
+
+
+def test_only_images_that_anyone_may_see_are_shown_unasked(make: Make) -> None:
+    private = make()
+    private = private.model_copy(update={"dataset": private.dataset.model_copy(update={"name": "folder"})})
+    both = [make(), private]
+    modes = {
+        mode: [Rules(mode).of(result).mode for result in both] for mode in (None, "show", "omit", "blur")
+    }
+    assert modes == {
+        None: ["show", "omit"],
+        "show": ["show", "show"],
+        "omit": ["omit", "omit"],
+        "blur": ["blur", "blur"],
+    }
+    first, second = Rules().notices([*both, *both])
+    assert "openmoji are shown (CC BY-SA 4.0, OpenMoji project)" in first.text
+    assert "training images of folder are left out" in second.text
+    assert [notice.safe for notice in Rules("show").notices(both)] == [True, False]
+
+
+def test_a_dataset_that_is_not_installed_is_private() -> None:
+    assert licence_of("a-dataset-of-somebody-else") == ""
+
+
+def test_showing_and_redacting_at_once_is_refused(runs: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="shows training images or redacts them"):
+        Report().build([runs], tmp_path / "out", show_training_images=True, blur=True)
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_blurred_picture_keeps_five_colours_a_side_and_no_more() -> None:
@@ -114,7 +147,7 @@ def test_moved_images_leave_a_page_that_says_so(runs: Path, tmp_path: Path) -> N
     shutil.rmtree(results[0].parent / "samples")
     break_picture(results[1].parent / "samples" / "00003.png")
     (results[2].parent / "matches.parquet").unlink()
-    page = page_of(tmp_path / "made", tmp_path / "out")
+    page = page_of(tmp_path / "made", tmp_path / "out", show_training_images=True)
     assert "Some generated images are no longer where their result lies, or cannot be read." in page
     assert "The training images of folder cannot be shown" in page
     assert f"No matches for {results[2].parent.name}" in page
@@ -136,6 +169,14 @@ def test_an_unwritable_folder_is_named(runs: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreError, match="the output folder cannot be written"):
         Report().build([runs], tmp_path / "file" / "report")
+
+
+def test_the_filter_begins_below_the_lowest_similarity() -> None:
+    def row(similarity: float) -> dict[str, object]:
+        return {"n": [[ABSENT, similarity, 0, 0]]}
+
+    assert least_similarity([row(0.5), row(-0.014)]) == -0.02
+    assert least_similarity([row(0.5)]) == least_similarity([]) == 0
 
 
 def test_a_picture_is_placed_once_and_the_budget_is_kept() -> None:

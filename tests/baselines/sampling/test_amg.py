@@ -179,20 +179,22 @@ def test_the_threshold_rises_towards_the_image() -> None:
     assert Amg(high=-1.0).threshold_at(t, 1000)[0] == -1.0
 
 
-def test_an_embedder_without_gradients_is_refused_before_anything_is_sampled(backbone: Backbone) -> None:
+def test_an_embedder_without_gradients_is_refused_for_its_own_similarity_alone(backbone: Backbone) -> None:
     class Onnx:
         name = "sscd"
 
-    run = sampler(backbone, Amg(similarity="embedder"), embedder=Onnx())
+    ctx = sampler(backbone, Method(), embedder=Onnx()).ctx
     with pytest.raises(ConfigError, match="the embedder 'sscd' gives no gradients") as caught:
-        latents(run)
+        Amg(similarity="embedder").check(ctx)
     assert "\n" not in str(caught.value)
-    assert run.counter.rows == 0
+    for similarity in ("latents", "images"):
+        Amg(similarity=similarity).check(ctx)
+    Amg(similarity="embedder").check(sampler(backbone, Method(), **with_embedder(backbone)).ctx)
 
 
 def test_without_the_training_set_it_is_refused(backbone: Backbone) -> None:
     with pytest.raises(ConfigError, match="needs the training set"):
-        latents(sampler(backbone, Amg(), training=None))
+        Amg().check(sampler(backbone, Method(), training=None).ctx)
 
 
 def test_a_sample_does_not_depend_on_its_batch(backbone: Backbone) -> None:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import copy
+import hashlib
+from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -19,8 +21,10 @@ from baselines.sampling.ren import Ren
 from baselines.sampling.ssim import ssim
 from loyal.method import Loyal
 from replication_bench.backbone import Backbone
+from replication_bench.config import NamedOptions, RunConfig
 from replication_bench.errors import ConfigError
 from replication_bench.method import Method
+from replication_bench.resolve import build_method
 
 EPS = SimpleNamespace(config=SimpleNamespace(prediction_type="epsilon"))
 
@@ -231,6 +235,29 @@ def test_reference_captions(tmp_path: Path) -> None:
         with pytest.raises(ConfigError) as caught:
             Nemo(captions=str(path))
         assert "\n" not in str(caught.value)
+
+
+def test_edited_reference_captions_are_another_run(tmp_path: Path) -> None:
+    path = tmp_path / "captions.txt"
+    path.write_text("one\ntwo\n", encoding="utf-8")
+
+    def fingerprint() -> str:
+        return RunConfig(
+            dataset=NamedOptions(name="openmoji"),
+            method=build_method("nemo", {"nemo": {"captions": str(path)}})[1],
+        ).fingerprint()
+
+    before, recorded = fingerprint(), asdict(Nemo(captions=str(path)))
+    assert recorded["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert Nemo(**recorded) == Nemo(captions=str(path))
+    path.write_text("one\nthree\n", encoding="utf-8")
+    assert fingerprint() != before
+    with pytest.raises(ConfigError, match="not the one that this configuration names"):
+        Nemo(**recorded)
+
+
+def test_the_shipped_reference_captions_are_pinned_too() -> None:
+    assert Nemo().sha256 not in ("", Nemo(captions=__file__).sha256)
 
 
 def ssim_by_scipy(left: np.ndarray, right: np.ndarray, size: int) -> tuple[float, float]:
