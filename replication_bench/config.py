@@ -13,9 +13,10 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError
 
 from replication_bench.errors import ConfigError, did_you_mean
+from replication_bench.measured import MeasureConfig as MeasureConfig
 from replication_bench.overlay import overlaid
 from replication_bench.speed import UNSEEN, SampleSpeed, TrainSpeed
 from replication_bench.speed import Section as Section
@@ -100,36 +101,6 @@ class SampleConfig(SampleSpeed):
     guidance_scale: float = Field(default=3.0, ge=0)
     scheduler: Literal["ddim", "dpm++"] = "ddim"
     batch_size: int = Field(default=64, gt=0)
-
-
-class MeasureConfig(Section):
-    """How images are compared.
-
-    Attributes:
-        embedder: the copy detector.
-        embedder_options: its constructor's arguments, such as the path of weights.
-        alignment: the image-text embedder that compares generated images with their prompts, ``NAME[@PROTOCOL]``;
-            ``auto`` is ``pocket-clip`` where its weights and packages are there, ``none`` leaves it out.
-        fidelity: further embedders of a run, in whose spaces distances between distributions are taken too; ``auto``
-            is ``efficientnet-lite0@lite0-128`` where its package is there. FID needs ``inception,path=...``.
-        bootstrap: resamples for each interval.
-        confidence: of the intervals.
-        pairs: number of closest pairs on the sheet.
-    """
-
-    embedder: str = "sscd"
-    embedder_options: Options = Field(default_factory=dict)
-    alignment: str = "auto"
-    fidelity: tuple[str, ...] = ("auto",)
-    bootstrap: int = Field(default=1000, ge=0)
-    confidence: float = Field(default=0.95, gt=0, lt=1)
-    pairs: int = Field(default=24, gt=0)
-
-    @field_validator("fidelity", mode="before")
-    @classmethod
-    def _one_name_is_a_list(cls, value: Any) -> Any:
-        """``--set measure.fidelity=NAME`` needs no brackets; ``none`` is the empty list."""
-        return ((value,) if value not in ("", "none") else ()) if isinstance(value, str) else value
 
 
 class DuplicationConfig(Section):
