@@ -16,14 +16,13 @@ from replication_bench.config import (
     RunConfig,
     apply_setting,
     put,
-    read_recipe,
-    recipe_names,
     validate,
 )
 from replication_bench.errors import PluginError, did_you_mean
 from replication_bench.extras import check_needs
 from replication_bench.method import Method
 from replication_bench.plugins import construct
+from replication_bench.recipe_files import read_recipe, recipe_names
 
 ALIASES = {"caption-randomization": "rc", "data-augmentation": "augment"}
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from accelerate import Accelerator
 from PIL import Image
 from torch import Tensor, nn
 
@@ -347,11 +348,13 @@ def test_a_check_can_be_left_out_by_its_name(slim: Path) -> None:
         check_method(Method(), slim, skip=("check_end",))
 
 
-def test_what_is_checked_leaves_no_name_and_no_cache_behind(slim: Path, tmp_path: Path) -> None:
+def test_what_is_checked_leaves_the_process_as_it_was(slim: Path) -> None:
     before, cache = dict(plugins.available("methods")), os.environ["REPLBENCH_CACHE"]
+    accelerator = Accelerator(cpu=True, mixed_precision="bf16")
     CHECKS["check_end_to_end"](Case(Method(), load_backbone(slim)))
     assert plugins.available("methods") == before
     assert os.environ["REPLBENCH_CACHE"] == cache
+    assert accelerator.mixed_precision == Accelerator().mixed_precision == "bf16"
 
 
 def test_the_tiny_backbone_is_seeded_and_leaves_the_random_state(tmp_path: Path) -> None:

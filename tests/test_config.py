@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from replication_bench.config import apply_setting, read_recipe, recipe_names, validate
+from replication_bench.config import apply_setting, validate
 from replication_bench.errors import ConfigError
+from replication_bench.recipe_files import read_recipe, recipe_names
 from replication_bench.resolve import Request, resolve_runs
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from replication_bench.cli import main
-from replication_bench.config import RunConfig, read_recipe, recipe_names
+from replication_bench.config import RunConfig
+from replication_bench.recipe_files import read_recipe, recipe_names
 from replication_bench.resolve import Request, resolve_runs
 
 STABLE_DIFFUSION = ("sd21-laion10k", "sd15-laion10k", "laion-subset", "imagenette")

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from accelerate.state import AcceleratorState, PartialState
 from PIL import Image
 
 from replication_bench import plugins
@@ -66,6 +67,20 @@ def cache_in(folder: Path) -> Iterator[None]:
             os.environ["REPLBENCH_CACHE"] = before
 
 
+@contextmanager
+def own_precision() -> Iterator[None]:
+    """Accelerate keeps the first mixed precision of a process; here another may stand, and the first is put back."""
+    states = (AcceleratorState._shared_state, PartialState._shared_state)
+    before = [dict(state) for state in states]
+    AcceleratorState._reset_state(reset_partial_state=True)
+    try:
+        yield
+    finally:
+        for state, values in zip(states, before, strict=True):
+            state.clear()
+            state.update(values)
+
+
 class Pictures:
     """The pictures of ``Case`` as a dataset: private, public and held-out ones, ``ROWS`` each."""
 
@@ -92,7 +107,12 @@ class Unwatched:
 def run_once(case: Case, out: Path) -> tuple[Run, Result]:
     """One small run of the method on the backbone of ``case``, by way of its name and parameters, as a user's."""
     options = json.loads(json.dumps(asdict(case.method)))
-    with offered("methods", type(case.method)), offered("datasets", Pictures), cache_in(out / "cache"):
+    with (
+        offered("methods", type(case.method)),
+        offered("datasets", Pictures),
+        cache_in(out / "cache"),
+        own_precision(),
+    ):
         config = RunConfig(
             dataset=NamedOptions(name=NAME),
             backbone=case.backbone.name,

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from replication_bench import plugins
-from replication_bench.config import RunConfig, TrainConfig, read_recipe
+from replication_bench.config import RunConfig, TrainConfig
 from replication_bench.errors import ConfigError, WeightsError
+from replication_bench.recipe_files import read_recipe
 from replication_bench.resolve import Request, base_table, resolve_recipe, run_configs
 from replication_bench.trained.onto import refuse_training
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from safetensors import SafetensorError, safe_open
 
-from replication_bench.config import NamedOptions, Recipe, RunConfig, flatten, put, read_recipe
+from replication_bench.config import NamedOptions, Recipe, RunConfig, flatten, put
 from replication_bench.errors import ConfigError, WeightsError
+from replication_bench.recipe_files import read_recipe
 from replication_bench.resolve import Request, build_method, dataset_table, resolve_recipe, run_configs
 from replication_bench.store import locked
 from replication_bench.trained.facts import trained_part

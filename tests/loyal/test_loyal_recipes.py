@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from loyal.method import Loyal
-from replication_bench.config import RunConfig, recipe_names
+from replication_bench.config import RunConfig
+from replication_bench.recipe_files import recipe_names
 from replication_bench.resolve import Request, resolve_runs
 
 VARIANTS: dict[str, dict[str, Any]] = {

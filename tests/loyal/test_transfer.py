@@ -32,7 +32,7 @@ WEIGHTS = "diffusion_pytorch_model.safetensors"
 def random_unet(levels: int = 4) -> Any:
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        return new_unet(levels, 32).eval()
+        return new_unet(levels, 32, layers=2).eval()
 
 
 def on_meta(**options: Any) -> Any:
