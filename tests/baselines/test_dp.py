@@ -231,6 +231,16 @@ def test_epsilon_is_opacus_own(accountant: str, ctx: Context, examples: Examples
     assert "not below" not in fact.note
 
 
+def test_a_batch_larger_than_the_training_set_spends_as_all_of_the_set(
+    ctx: Context, examples: Examples
+) -> None:
+    from opacus.accountants import RDPAccountant
+
+    ctx.method, ctx.train = Dp(noise_multiplier=1.5, delta=1e-3), TrainConfig(budget=18, batch_size=9)
+    (fact,) = ctx.method.facts((), examples, ctx)
+    assert fact.value == pytest.approx(direct(RDPAccountant(), [1.0, 1.0], 1e-3), rel=1e-6)
+
+
 def test_every_stage_of_a_split_network_spends(ctx: Context, examples: Examples) -> None:
     from opacus.accountants import RDPAccountant
 
@@ -284,8 +294,10 @@ def test_what_dp_cannot_train_is_refused(ctx: Context) -> None:
     with pytest.raises(ConfigError, match="fp16"):
         Dp().check(ctx)
     ctx.train = TrainConfig()
-    with pytest.raises(ConfigError, match="single rows"):
-        Dp().optimiser(nn.Sequential(nn.Conv2d(4, 4, 1), nn.BatchNorm2d(4)), ctx)
+    # the second has gradients of single rows, and mixes rows through its running statistics
+    for mixing in (nn.BatchNorm2d(4), nn.InstanceNorm2d(4, affine=True, track_running_stats=True)):
+        with pytest.raises(ConfigError, match="single rows"):
+            Dp().optimiser(nn.Sequential(nn.Conv2d(4, 4, 1), mixing), ctx)
 
 
 def test_dp_in_several_processes_is_refused(monkeypatch: pytest.MonkeyPatch, ctx: Context) -> None:
