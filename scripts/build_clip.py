@@ -49,7 +49,7 @@ def main() -> None:
     else:
         from clip import evaluate
 
-        evaluate.evaluate(options.out)
+        evaluate.evaluate()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""OpenCLIP: any model of open_clip with an image and a text tower, and ``pocket-clip``, which the package ships.
+"""OpenCLIP: any model of open_clip with an image and a text tower.
 
 Radford et al. 2021 (arXiv 2103.00020); library open_clip_torch. Preprocessing is what the weights bring along.
 """
@@ -10,7 +10,6 @@ import json
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, ClassVar, cast
 
@@ -29,7 +28,6 @@ GET_HINT = (
     "Give 'path=' a checkpoint file or an open_clip folder, or let 'pretrained=' be a tag of "
     "'open_clip.list_pretrained()' on a machine that reaches the hub."
 )
-POCKET_HINT = "This copy of replbench was packed without it; scripts/build_clip.py makes it."
 RESIZE = {"shortest": "short", "squash": "squash"}
 
 
@@ -162,11 +160,15 @@ class OpenClip(TorchEmbedder):
         self.settings(preset)
         self.place(device, threads, batch_size)
         found, tag = locate(model, pretrained, path)
-        network, preprocess, self.tokenizer = load(found, tag)
+        network, preprocess, self.tokenizer = self.load(found, tag)
         sha256 = digest(network, found)
         self.model = module_device(network, self.device)
         self.label = self.label_of(model, pretrained, path)
         self.start(ImageProtocol(self.label, sha256, dtype="float32", **settings_of(preprocess)))
+
+    def load(self, model: str, pretrained: str | None) -> tuple[Any, Any, Any]:
+        """Network, preprocessing and tokenizer; see ``load``."""
+        return load(model, pretrained)
 
     def label_of(self, model: str, pretrained: str, path: str) -> str:
         """The protocol's name: model and weights."""
@@ -202,52 +204,3 @@ class OpenClip(TorchEmbedder):
         fitted = self.tokenizer(list(texts), context_length=length)
         roomier = self.tokenizer(list(texts), context_length=length + 1)[:, :length]
         return int((fitted != roomier).any(1).sum())
-
-
-def pocket_folder() -> Path:
-    """Where ``pocket-clip`` lies.
-
-    Raises:
-        WeightsError: its weights are not in this copy of the package.
-    """
-    folder = Path(str(files("replication_bench"))) / "embedders" / "pocket_clip"
-    if not (folder / "open_clip_model.safetensors").is_file():
-        raise WeightsError("the pocket-clip weights are missing", where=folder, hint=POCKET_HINT)
-    return folder
-
-
-class PocketClip(OpenClip):
-    """The small image-text model that the package ships, for the embedded sets; its score is no CLIP score.
-
-    Args:
-        preset: ``model``, its own preprocessing: squashed to 128 px.
-        device: None for CUDA where there is one.
-        threads: torch's threads; None leaves them as they are.
-        batch_size: images a pass.
-
-    Raises:
-        WeightsError: the package was packed without it, or open_clip is missing.
-    """
-
-    name = "pocket-clip"
-    source: ClassVar[str] = "shipped; made by scripts/build_clip.py; needs replbench[clip]"
-
-    def __init__(
-        self,
-        preset: str = "model",
-        device: str | None = None,
-        threads: int | None = None,
-        batch_size: int = 32,
-    ):
-        path = str(pocket_folder())
-        super().__init__(path=path, preset=preset, device=device, threads=threads, batch_size=batch_size)
-
-    @classmethod
-    def weights_found(cls) -> str:
-        """See ``TorchEmbedder``."""
-        library()
-        return f"shipped, {pocket_folder().name}"
-
-    def label_of(self, model: str, pretrained: str, path: str) -> str:
-        """The protocol's name."""
-        return self.name

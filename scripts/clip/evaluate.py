@@ -1,4 +1,4 @@
-"""How well the packed model finds the caption of a picture that it never saw.
+"""How well the shipped model finds the caption of a picture that it never saw.
 
 ``openmoji``: the held-out drawings. ``stamps``: the held-out stamps, of a set that the model never saw at all. The
 numbers are shares of pictures whose own caption is the nearest of all captions of the set, and among the ten nearest.
@@ -6,18 +6,16 @@ numbers are shares of pictures whose own caption is the nearest of all captions 
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 
 from replication_bench.data.example import Examples
 from replication_bench.data.openmoji import OpenMoji
 from replication_bench.data.stamps import Stamps
-from replication_bench.embedders.open_clip import OpenClip
+from replication_bench.embedders.pocket import PocketClip
 from replication_bench.errors import DataError
 
 
-def places(embedder: OpenClip, examples: Examples) -> tuple[np.ndarray, int]:
+def places(embedder: PocketClip, examples: Examples) -> tuple[np.ndarray, int]:
     """How many other captions are nearer than the own one, int [n]; equal captions are one. And their number."""
     captions = [example.captions[0] for example in examples]
     distinct = list(dict.fromkeys(captions))
@@ -27,7 +25,7 @@ def places(embedder: OpenClip, examples: Examples) -> tuple[np.ndarray, int]:
     return (similarity > own[:, None]).sum(1), len(distinct)
 
 
-def report(name: str, embedder: OpenClip, examples: Examples) -> None:
+def report(name: str, embedder: PocketClip, examples: Examples) -> None:
     place, count = places(embedder, examples)
     shares = ", ".join(f"R@{k} {(place < k).mean():.3f} (chance {k / count:.3f})" for k in (1, 10))
     print(
@@ -35,8 +33,8 @@ def report(name: str, embedder: OpenClip, examples: Examples) -> None:
     )
 
 
-def evaluate(folder: Path) -> None:
-    embedder = OpenClip(path=str(folder))
+def evaluate() -> None:
+    embedder = PocketClip()
     report("openmoji held out", embedder, OpenMoji(192).load().heldout)
     report("openmoji train (private)", embedder, OpenMoji(192).load().train)
     try:

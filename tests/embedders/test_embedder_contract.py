@@ -29,7 +29,7 @@ def open_clip(request: Request):
 
 def pocket_clip(request: Request):
     pytest.importorskip("open_clip")
-    from replication_bench.embedders.open_clip import PocketClip
+    from replication_bench.embedders.pocket import PocketClip
 
     return PocketClip(threads=1)
 

@@ -7,11 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 pytest.importorskip("open_clip")
 
 from replication_bench.embedders import open_clip as room
-from replication_bench.embedders.open_clip import OpenClip, PocketClip
+from replication_bench.embedders import pocket
+from replication_bench.embedders.efficientnet import load, packaged_weights
+from replication_bench.embedders.open_clip import OpenClip
 from replication_bench.errors import ConfigError, WeightsError
 from replication_bench.testing.embedder_checks import pictures
 
@@ -94,16 +97,16 @@ def test_what_is_missing_is_one_line(tmp_path: Path) -> None:
 
 
 def test_pocket_clip_says_when_it_was_not_packed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(room, "files", lambda package: tmp_path)
+    monkeypatch.setattr(pocket, "files", lambda package: tmp_path)
     with pytest.raises(WeightsError, match=r"pocket-clip weights are missing.*build_clip\.py"):
-        PocketClip()
+        pocket.PocketClip()
 
 
 def test_pocket_clip_finds_captions_of_drawings_that_it_never_saw() -> None:
     from replication_bench.data.openmoji import OpenMoji
 
     try:
-        embed = PocketClip(threads=1)
+        embed = pocket.PocketClip(threads=1)
     except WeightsError as error:
         pytest.skip(str(error))
     heldout = OpenMoji().load().heldout
@@ -111,3 +114,13 @@ def test_pocket_clip_finds_captions_of_drawings_that_it_never_saw() -> None:
     similarity = images @ embed.texts([example.captions[0] for example in heldout]).T
     place = (similarity > np.diag(similarity)[:, None]).sum(1)
     assert (place < 10).mean() > 3 * 10 / len(heldout)
+
+
+def test_the_repository_holds_no_tensor_of_the_image_towers_package() -> None:
+    shipped = load_file(pocket.pocket_folder() / pocket.WEIGHTS)
+    kept = load(packaged_weights()).state_dict()
+    of_the_tower = {name.removeprefix(pocket.TOWER): shipped[name] for name in shipped if "trunk" in name}
+    assert 0 < len(of_the_tower) < len(kept)
+    assert not [
+        name for name, value in of_the_tower.items() if torch.equal(value, pocket.rounded(kept[name]))
+    ]
