@@ -160,7 +160,7 @@ class Dp(Method):
 
     def facts(self, facts: tuple[Measurement, ...], data: Examples, ctx: Context) -> tuple[Measurement, ...]:
         """``epsilon``: what the trained weights spent at ``delta``; missing where no bound holds."""
-        reason = missing_reason(self, ctx)
+        reason = missing_reason(self, data, ctx)
         if reason is not None:
             return (*facts, Measurement(name="epsilon", value=None, reason=reason, better="down"))
         assert ctx.method is not None

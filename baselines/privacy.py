@@ -6,6 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from replication_bench.config import TrainConfig
+from replication_bench.data.example import Examples
 from replication_bench.extras import require
 from replication_bench.method import Context, Method, Stage
 from replication_bench.training import share_budget, steps
@@ -53,12 +54,14 @@ def mixing_hooks(method: Method, own: Method) -> list[str]:
     ]
 
 
-def missing_reason(dp: Dp, ctx: Context) -> str | None:
+def missing_reason(dp: Dp, data: Examples, ctx: Context) -> str | None:
     """Why there is no epsilon; None where there is one."""
     if dp.sampling != "poisson":
         return "uniform sampling: the accountant holds for Poisson sampling"
     if dp.noise_multiplier == 0:
         return "no noise: nothing is bounded"
+    if repeats := len(data) - len({example.sha256 for example in data}):
+        return f"{repeats} of {len(data)} training rows repeat an image: neighbours would differ by more than one row"
     if ctx.method is None:
         return "the method of the run is not known"
     mixing = mixing_hooks(ctx.method, dp)

@@ -280,6 +280,15 @@ def test_where_no_bound_holds_epsilon_is_missing_with_its_reason(
     assert words in fact.reason
 
 
+def test_copies_of_an_image_leave_no_bound_on_it(ctx: Context, examples: Examples) -> None:
+    dp = Dp()
+    ctx.method = dp
+    (fact,) = dp.facts((), Examples((*examples, examples[0], examples[0])), ctx)
+    assert fact.value is None
+    assert fact.reason is not None
+    assert f"2 of {len(examples) + 2} training rows repeat" in fact.reason
+
+
 def test_adapters_and_changed_images_leave_the_bound_alone(ctx: Context, examples: Examples) -> None:
     dp = Dp()
     ctx.method = dp
