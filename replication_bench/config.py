@@ -166,7 +166,7 @@ class Recipe(Section):
     dataset: NamedOptions | None = None
     backbone: str = "pocket"
     methods: dict[str, Options] = Field(default_factory=dict)
-    seed: int = 0
+    seed: int = Field(default=0, ge=0)
     reference: str = "none"
     duplication: DuplicationConfig = DuplicationConfig()
     train: TrainConfig = TrainConfig()

@@ -58,6 +58,10 @@ def method_parts(name: str) -> list[str]:
     for original, part in zip(name.split("+"), parts, strict=True):
         if part not in known:
             raise PluginError(f"unknown method '{original}'", hint=did_you_mean(original, {*known, *aliases}))
+    if repeated := [part for part in parts if parts.count(part) > 1]:
+        raise PluginError(
+            f"the method '{repeated[0]}' stands twice in one composition", got=name, want="each part once"
+        )
     return parts
 
 
@@ -148,8 +152,8 @@ def run_configs(recipe: Recipe, names: Sequence[str], seeds: Sequence[int], **mo
         ConfigError, PluginError: see ``build_method``.
     """
     assert recipe.dataset is not None
-    for name in recipe.methods:
-        plugins.find("methods", name)
+    for name, options in recipe.methods.items():
+        construct("methods", name, options)
     dataset = NamedOptions(name=recipe.dataset.name, options=dataset_options(recipe.dataset))
     sections: dict[str, Any] = {
         "backbone": recipe.backbone,

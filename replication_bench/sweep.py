@@ -9,7 +9,8 @@ from replication_bench.errors import ConfigError
 from replication_bench.resolve import Request, method_parts
 
 SECTIONS = ("methods.", "train.", "sample.")
-FIXED = ("train.pixels", "train.budget_rule")  # runs that differ in these share no backbone, or no table
+# runs that differ in these share no backbone, no table, or not what Accelerate keeps for a whole process
+FIXED = ("train.pixels", "train.budget_rule", "train.precision")
 
 
 def swept(request: Request) -> tuple[Request, ...]:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from replication_bench.config import apply_setting, validate
-from replication_bench.errors import ConfigError
+from replication_bench.errors import ConfigError, PluginError
 from replication_bench.recipe_files import read_recipe, recipe_names
 from replication_bench.resolve import Request, resolve_runs
 
@@ -36,6 +36,22 @@ def test_stamps_are_measured_with_the_numbers_chosen_on_openmoji() -> None:
 def test_an_unknown_key_names_the_closest() -> None:
     with pytest.raises(ConfigError, match=r"unknown key 'sample\.step'.*Did you mean 'steps'"):
         validate({"sample": {"step": 3}}, "test")
+
+
+def test_a_seed_is_no_negative_number() -> None:
+    with pytest.raises(ConfigError, match="seed"):
+        validate({"seed": -1}, "test")
+
+
+def test_options_of_a_method_that_does_not_run_are_checked_too() -> None:
+    with pytest.raises(ConfigError, match="taw"):
+        resolve_runs(Request(methods=("none",), settings=("methods.loyal.taw=1",)))
+
+
+@pytest.mark.parametrize("name", ["gn+gn", "rc+caption-randomization"])
+def test_a_part_stands_once_in_a_composition(name: str) -> None:
+    with pytest.raises(PluginError, match=r"stands twice.*each part once"):
+        resolve_runs(Request(methods=(name,)))
 
 
 def test_the_reference_comes_first_and_once() -> None:

@@ -53,7 +53,7 @@ def run(
             help="A shipped name, a diffusers folder, a .safetensors file, a hub id, or random:SHAPE."
         ),
     ] = None,
-    seed: Annotated[list[int] | None, typer.Option(help="Repeatable.")] = None,
+    seed: Annotated[list[int] | None, typer.Option(min=0, help="Repeatable.")] = None,
     budget: Annotated[str | None, typer.Option(help="Images seen: a number, or tiny, demo, full.")] = None,
     budget_rule: Annotated[str | None, typer.Option(help="total (default) or per_stage.")] = None,
     samples: Annotated[int | None, typer.Option(help="Number of generated images.")] = None,

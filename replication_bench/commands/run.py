@@ -15,6 +15,7 @@ from rich.console import Console
 from replication_bench import machine, plugins
 from replication_bench.commands.progress import Bars, new_progress
 from replication_bench.config import RunConfig
+from replication_bench.optimisers import check_optimiser
 from replication_bench.pipeline import Run
 from replication_bench.processes import ALONE, Processes, joined
 from replication_bench.processes.agreement import check_same
@@ -65,6 +66,7 @@ def make_ready(run: Run) -> None:
     """Everything that can be refused is refused here, before the first run of a command trains."""
     processes = run.bench.processes
     check_recipe(run.config.train, run.precision)
+    check_optimiser(run.config.train)
     check_same(processes, run.id)
     run.jobs()
     if processes.first(run.finished) is None:
