@@ -265,7 +265,7 @@ resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), int(sys.argv[2])))
 try:
     build_index(rows, sys.argv[1], "ivf-flat")
 except ReplbenchError as error:
-    fail(str(error))
+    fail(error, str(error))
 """
 
 
