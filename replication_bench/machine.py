@@ -29,6 +29,13 @@ def choose_device() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
+def device_name(device: str) -> str:
+    """The device as a result names it: the model of a GPU decides the last bits."""
+    import torch
+
+    return f"{device}, {torch.cuda.get_device_name()}" if device.startswith("cuda") else device
+
+
 def computes_bf16(device: str) -> bool:
     """Whether bf16 is native and therefore faster; emulated bf16 is many times slower than fp32."""
     import torch

@@ -251,7 +251,7 @@ class Run:
             notes=(ON_TRUST,) if config.tuned else (),
             packages=machine.package_versions(),
             commit=machine.commit(),
-            device=f"{bench.device}, mixed precision {self.precision}",
+            device=f"{machine.device_name(bench.device)}, mixed precision {self.precision}",
             processes=self.processes.count,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
         )

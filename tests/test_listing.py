@@ -50,6 +50,16 @@ def test_the_table_shows_one_line_a_method(
     assert dual.split()[1:6] == ["train", "stages,", "denoiser", "tau=500", "control:"]
 
 
+def test_a_narrow_terminal_cuts_nothing_off(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    cli.main(["methods"])
+    out = capsys.readouterr().out
+    assert "…" not in out
+    assert all(len(line) <= 80 for line in out.splitlines())
+
+
 def test_a_broken_method_of_another_package_is_listed_with_its_error(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,7 +8,7 @@ import sys
 from typing import Any, cast
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from replication_bench import plugins
@@ -75,9 +75,8 @@ def show(kind: str, as_json: bool) -> None:
         sys.stdout.write(json.dumps(rows, indent=1, default=str) + "\n")
         return
     names = columns(kind, rows)
-    table = Table(
-        *(HEADINGS.get(name, name) if kind == "methods" else name for name in names), box=None, pad_edge=False
-    )
+    headings = (HEADINGS.get(name, name) if kind == "methods" else name for name in names)
+    table = Table(*(Column(heading, overflow="fold") for heading in headings), box=None, pad_edge=False)
     for row in rows:
         table.add_row(*(Text(as_text(row.get(name, ""))) for name in names))
     Console().print(table)

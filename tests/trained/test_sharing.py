@@ -111,6 +111,7 @@ def made_run(
     backbone: str = "b",
     protocol: str = "p",
     precision: str = "no",
+    public: int = 0,
     **config: Any,
 ) -> Any:
     """What the facts of a training are taken from."""
@@ -119,7 +120,7 @@ def made_run(
     return SimpleNamespace(
         config=RunConfig(dataset=NamedOptions(name="openmoji"), method=method, **config),
         bench=SimpleNamespace(
-            splits=SimpleNamespace(fingerprint=dataset),
+            splits=SimpleNamespace(fingerprint=dataset, public=Examples(tuple(map(example, range(public))))),
             backbone=SimpleNamespace(sha256=backbone),
             embedder=SimpleNamespace(protocol=SimpleNamespace(hash=protocol)),
             device="cpu",
@@ -155,6 +156,7 @@ def test_what_cannot_change_weights_is_no_fact(same: dict[str, Any]) -> None:
         {"name": "gn", "options": {"std": 0.3}},
         {"dataset": "e"},
         {"data": 4},
+        {"public": 2},
         {"backbone": "c"},
         {"protocol": "q"},
         {"seed": 1},
