@@ -8,6 +8,7 @@ from replication_bench.config import apply_setting, validate
 from replication_bench.errors import ConfigError, PluginError
 from replication_bench.recipe_files import read_recipe, recipe_names
 from replication_bench.resolve import Request, resolve_runs
+from replication_bench.sweep import swept
 
 
 def test_settings_are_toml_values() -> None:
@@ -103,3 +104,9 @@ def test_an_unknown_base_is_named(tmp_path: Path) -> None:
     (tmp_path / "a.toml").write_text('base = "openmojy"\n', encoding="utf-8")
     with pytest.raises(ConfigError, match=r"unknown recipe 'openmojy'\. Did you mean 'openmoji'"):
         read_recipe(str(tmp_path / "a.toml"))
+
+
+@pytest.mark.parametrize("key", ["train.precision", "train.pixels", "measure.bootstrap"])
+def test_what_the_runs_of_a_command_share_cannot_be_swept(key: str) -> None:
+    with pytest.raises(ConfigError, match=f"cannot be swept; in --sweep; got {key}"):
+        swept(Request(methods=("none",), sweeps=(f"{key}=1,2",)))
