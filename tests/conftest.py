@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -39,6 +39,23 @@ def slim(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from replication_bench.testing import slim_backbone
 
     return slim_backbone(tmp_path_factory.mktemp("slim") / "slim")
+
+
+@pytest.fixture
+def replbench(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """Runs ``replbench`` in this process; returns status, stdout and stderr."""
+    from replication_bench import cli
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        try:
+            cli.main([str(argument) for argument in arguments])
+            status = 0
+        except SystemExit as stop:
+            status = int(stop.code or 0)
+        out, err = capsys.readouterr()
+        return status, out, err
+
+    return run
 
 
 @pytest.fixture

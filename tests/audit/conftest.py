@@ -8,7 +8,7 @@ import pytest
 from audit_cases import Command, Quick
 from drawn import fill, noise
 
-from replication_bench import cli, plugins
+from replication_bench import plugins
 
 
 @pytest.fixture
@@ -27,19 +27,9 @@ def quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> type[Quick]:
 
 
 @pytest.fixture
-def command(quick: type[Quick], capsys: pytest.CaptureFixture[str]) -> Command:
-    """Runs ``replbench`` and returns status, stdout and stderr."""
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        try:
-            cli.main([str(argument) for argument in arguments])
-            status = 0
-        except SystemExit as stop:
-            status = int(stop.code or 0)
-        out, err = capsys.readouterr()
-        return status, out, err
-
-    return run
+def command(quick: type[Quick], replbench: Command) -> Command:
+    """Runs ``replbench`` with the quick embedder; returns status, stdout and stderr."""
+    return replbench
 
 
 @pytest.fixture

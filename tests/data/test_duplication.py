@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +11,13 @@ import pytest
 from drawn import noise
 from made import unit
 
-from replication_bench import cli
 from replication_bench.config import DuplicationConfig, NamedOptions, RunConfig
 from replication_bench.data import Example, Examples, Splits
 from replication_bench.data.duplication import duplicated
 from replication_bench.errors import DataError
 from replication_bench.evidence import count_alike
+
+Command = Callable[..., tuple[int, str, str]]
 
 
 def splits(count: int = 60, captions: int = 1) -> Splits:
@@ -94,18 +96,8 @@ def test_repeats_count_as_near_duplicates() -> None:
     assert count_alike(rows, repeats=[5, 1, 1, 3]).tolist() == [6, 6, 1, 3]
 
 
-def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
-    try:
-        cli.main(["run", *map(str, arguments)])
-        status = 0
-    except SystemExit as stop:
-        status = int(stop.code or 0)
-    out, err = capsys.readouterr()
-    return status, out, err
-
-
 def test_a_run_trains_on_the_copies_and_its_metrics_know_them(
-    pictures: Path, tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    pictures: Path, tiny: Path, tmp_path: Path, replbench: Command
 ) -> None:
     pytest.importorskip("faiss")
     settings = ("sample.steps=1", "measure.bootstrap=0", "measure.embedder=pixels", "duplication.share=0.2")
@@ -126,7 +118,7 @@ def test_a_run_trains_on_the_copies_and_its_metrics_know_them(
     ]
     found = {}
     for name in ("nodup", "dup_both"):
-        status, out, err = run(capsys, *words, "--duplication", name, "--method", "dedup")
+        status, out, err = replbench("run", *words, "--duplication", name, "--method", "dedup")
         assert status == 0, err
         for result in json.loads(out):
             facts = {m["name"]: m["value"] for m in result["measurements"]}
@@ -143,7 +135,7 @@ def test_a_run_trains_on_the_copies_and_its_metrics_know_them(
         0,
         8,
     )
-    status, _, err = run(capsys, *words, "--duplication", "dup_all")
+    status, _, err = replbench("run", *words, "--duplication", "dup_all")
     assert (status, "duplication.plan: input should be 'nodup', 'dup_both' or 'dup_image'" in err) == (
         2,
         True,
@@ -151,7 +143,7 @@ def test_a_run_trains_on_the_copies_and_its_metrics_know_them(
 
 
 def test_a_model_trained_on_copies_is_sampled_again_beside_the_same_data(
-    pictures: Path, tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    pictures: Path, tiny: Path, tmp_path: Path, replbench: Command
 ) -> None:
     pytest.importorskip("faiss")
     settings = ("sample.steps=1", "measure.bootstrap=0", "measure.embedder=pixels")
@@ -160,13 +152,15 @@ def test_a_model_trained_on_copies_is_sampled_again_beside_the_same_data(
         *(word for setting in settings for word in ("--set", setting)),
     ]
     trained = ("--dataset", pictures, "--backbone", tiny, "--budget", 16, "--duplication", "dup_both")
-    status, out, err = run(capsys, *trained, *words)
+    status, out, err = replbench("run", *trained, *words)
     assert status == 0, err
     first = json.loads(out)[0]
-    status, out, err = run(capsys, "--from", tmp_path / "runs" / first["id"], *words, "--samples", 3)
+    status, out, err = replbench("run", "--from", tmp_path / "runs" / first["id"], *words, "--samples", 3)
     assert status == 0, err
     again = json.loads(out)[0]
     assert again["dataset"]["fingerprint"] == first["dataset"]["fingerprint"]
     assert again["config"]["duplication"] == first["config"]["duplication"]
-    status, _, err = run(capsys, "--from", tmp_path / "runs" / first["id"], *words, "--duplication", "nodup")
+    status, _, err = replbench(
+        "run", "--from", tmp_path / "runs" / first["id"], *words, "--duplication", "nodup"
+    )
     assert (status, "the dataset is not the one that the model of --from was trained on" in err) == (2, True)

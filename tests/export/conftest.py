@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -76,19 +77,9 @@ def runs(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path
 
 
 @pytest.fixture
-def export(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+def export(replbench: Callable[..., tuple[int, str, str]]) -> Callable[..., tuple[int, str, str]]:
     """Runs ``replbench export``; returns status, output and error output."""
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        try:
-            cli.main(["export", *map(str, arguments)])
-            status = 0
-        except SystemExit as stop:
-            status = int(stop.code or 0)
-        out, err = capsys.readouterr()
-        return status, out, err
-
-    return run
+    return partial(replbench, "export")
 
 
 def noise(seed: int = 0) -> torch.Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,11 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from loyal.checkpoint import load_tail
-from replication_bench import cli
 from replication_bench.backbone import Backbone
 from replication_bench.testing import tiny_backbone
+
+Command = Callable[..., tuple[int, str, str]]
+IMPORT = ("loyal", "import")
 
 SAFE, PICKLE = "diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.bin"
 SC3_SC4 = (2, 3)
@@ -109,20 +111,10 @@ def predict(unet: Any, t: int) -> Tensor:
     return prediction
 
 
-def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
-    try:
-        cli.main(["loyal", "import", *map(str, arguments)])
-        status = 0
-    except SystemExit as stop:
-        status = int(stop.code or 0)
-    out, err = capsys.readouterr()
-    return status, out, err
-
-
 def test_an_imported_pair_predicts_what_the_authors_classes_predict(
-    pair: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    pair: tuple[Path, Path], tmp_path: Path, replbench: Command
 ) -> None:
-    status, out, err = run(capsys, *pair, "--to", tmp_path / "to", "--tau", 300)
+    status, out, err = replbench(*IMPORT, *pair, "--to", tmp_path / "to", "--tau", 300)
     assert status == 0, err
     assert "trust_remote_code=True" in out
     loaded = Backbone.load(str(tmp_path / "to")).unet
@@ -148,12 +140,12 @@ def test_the_keys_tell_which_skips_have_a_convolution(
     torch.testing.assert_close(predict(unet, 700), predict(convolved(tail), 700), rtol=1e-5, atol=1e-5)
 
 
-def test_torch_files_and_another_base_are_taken(
-    base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_torch_files_and_another_base_are_taken(base: Path, tmp_path: Path, replbench: Command) -> None:
     front = checkpoint(base, tmp_path / "front", 1, pickled=True)
     tail = checkpoint(base, tmp_path / "tail", 2, SC3_SC4, pickled=True)
-    status, _, err = run(capsys, front, tail, "--base", base, "--to", tmp_path / "to", "--precision", "fp16")
+    status, _, err = replbench(
+        "loyal", "import", front, tail, "--base", base, "--to", tmp_path / "to", "--precision", "fp16"
+    )
     assert status == 0, err
     stored = load_file(tmp_path / "to" / "unet" / SAFE)
     assert {value.dtype for value in stored.values()} == {torch.float16}
@@ -166,16 +158,18 @@ def test_a_checkpoint_in_half_precision_is_read_as_float32(pair: tuple[Path, Pat
 
 
 def test_a_tail_of_the_research_code_gets_new_blocks_where_they_are_asked_for(
-    base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    base: Path, tmp_path: Path, replbench: Command
 ) -> None:
     front, tail = checkpoint(base, tmp_path / "front", 1), checkpoint(base, tmp_path / "tail", 2)
-    status, _, err = run(capsys, front, tail, "--to", tmp_path / "to")
+    status, _, err = replbench(*IMPORT, front, tail, "--to", tmp_path / "to")
     assert status == 2
     assert "the tail has no transfer blocks" in err
     assert "--redraw SC3,SC4" in err
     predicted = {}
     for seed, redraw in ((0, "SC3,SC4"), (1, "SC3,SC4"), (0, "none")):
-        status, _, err = run(capsys, front, tail, "--to", tmp_path / "to", "--redraw", redraw, "--seed", seed)
+        status, _, err = replbench(
+            "loyal", "import", front, tail, "--to", tmp_path / "to", "--redraw", redraw, "--seed", seed
+        )
         assert status == 0, err
         predicted[seed, redraw] = predict(Backbone.load(str(tmp_path / "to")).unet, 700)
     plain = predict(Backbone.load(str(tail)).unet, 700)
@@ -223,10 +217,10 @@ def test_another_architecture_is_one_line_with_the_first_key_that_differs(
     change: Any,
     words: str,
     tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
+    replbench: Command,
 ) -> None:
     changed(pair[side], change)
-    status, out, err = run(capsys, *pair, "--base", base, "--to", tmp_path / "to")
+    status, out, err = replbench(*IMPORT, *pair, "--base", base, "--to", tmp_path / "to")
     assert status == 2
     assert words in err
     assert err.count("\n") == 1
@@ -235,11 +229,11 @@ def test_another_architecture_is_one_line_with_the_first_key_that_differs(
 
 
 def test_a_skip_with_too_few_convolutions_is_refused(
-    pair: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    pair: tuple[Path, Path], tmp_path: Path, replbench: Command
 ) -> None:
     last = max(numbers(Backbone.load(str(pair[0])).unet, SC3_SC4))
     changed(pair[1], lambda s: [s.pop(f"skip_conv_modules.{last}.{end}") for end in ("weight", "bias")])
-    status, _, err = run(capsys, *pair, "--to", tmp_path / "to")
+    status, _, err = replbench(*IMPORT, *pair, "--to", tmp_path / "to")
     assert (status, err.count("\n")) == (2, 1)
     assert f"no skip_conv_modules.{last}.weight" in err
 
@@ -255,20 +249,22 @@ def test_a_skip_with_too_few_convolutions_is_refused(
     ],
 )
 def test_options_that_cannot_be_meant(
-    pair: tuple[Path, Path], more: list[str], words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    pair: tuple[Path, Path], more: list[str], words: str, tmp_path: Path, replbench: Command
 ) -> None:
-    status, _, err = run(capsys, *pair, "--to", tmp_path / "to", *more)
+    status, _, err = replbench(*IMPORT, *pair, "--to", tmp_path / "to", *more)
     assert (status, err.count("\n")) == (2, 1)
     assert words in err
 
 
 def test_what_is_no_checkpoint_is_refused(
-    pair: tuple[Path, Path], base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    pair: tuple[Path, Path], base: Path, tmp_path: Path, replbench: Command
 ) -> None:
-    status, _, err = run(capsys, tmp_path / "none", pair[1], "--base", base, "--to", tmp_path / "to")
+    status, _, err = replbench(
+        "loyal", "import", tmp_path / "none", pair[1], "--base", base, "--to", tmp_path / "to"
+    )
     assert status == 2
     assert "no checkpoint of LoyalDiffusion" in err
     (pair[1] / "unet" / SAFE).write_bytes(b"no weights")
-    status, _, err = run(capsys, *pair, "--to", tmp_path / "to")
+    status, _, err = replbench(*IMPORT, *pair, "--to", tmp_path / "to")
     assert (status, err.count("\n")) == (2, 1)
     assert "holds no U-Net weights" in err

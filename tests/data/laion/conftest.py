@@ -5,20 +5,18 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from links import Command, Prepare
 from web import Web, serving
 
-from replication_bench import cli
 from replication_bench.data.laion import download
 from replication_bench.data.laion.tool import find_img2dataset
 from replication_bench.errors import DataError, StoreError
 
-Command = Callable[..., tuple[int, str, str]]
-Prepare = Callable[..., tuple[int, dict[str, Any], str]]
 HERE = Path(__file__).parent
 
 
@@ -44,21 +42,11 @@ def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Command:
+def command(replbench: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Command:
     """Runs ``replbench`` with a cache of its own; returns status, stdout and stderr."""
     monkeypatch.setenv("REPLBENCH_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("COLUMNS", "300")
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        try:
-            cli.main([str(argument) for argument in arguments])
-            status = 0
-        except SystemExit as stop:
-            status = int(stop.code or 0)
-        out, err = capsys.readouterr()
-        return status, out, err
-
-    return run
+    return replbench
 
 
 @pytest.fixture

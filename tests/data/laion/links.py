@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+
+Command = Callable[..., tuple[int, str, str]]
+Prepare = Callable[..., tuple[int, dict[str, Any], str]]
 
 
 def metadata(path: Path, urls: Sequence[str], **columns: Any) -> Path:

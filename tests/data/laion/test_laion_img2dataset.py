@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from conftest import Command, Prepare
-from links import metadata
+from links import Command, Prepare, metadata
 from web import Web
 
 from replication_bench.data.laion.manifest import NAME, read_manifest

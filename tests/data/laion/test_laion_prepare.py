@@ -15,9 +15,8 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from conftest import Command, Prepare
 from drawn import noise
-from links import metadata
+from links import Command, Prepare, metadata
 from web import KINDS, SIDE, Web, picture, sha256
 
 from replication_bench.data.images import choose_groups

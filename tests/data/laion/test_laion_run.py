@@ -6,8 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from conftest import Command
-from links import metadata
+from links import Command, metadata
 from web import Web
 
 from replication_bench.data.laion.dataset import LaionSubset
