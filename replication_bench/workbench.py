@@ -18,7 +18,6 @@ from replication_bench.embedders.protocol import Embedder, Vectors
 from replication_bench.errors import DataError
 from replication_bench.looks import Images
 from replication_bench.metrics.metric import Rows
-from replication_bench.optimisers import check_optimiser
 from replication_bench.processes import ALONE, Processes
 from replication_bench.spaces import RowsOf, choose_further
 from replication_bench.statistics.measuring import Step
@@ -38,7 +37,6 @@ class Workbench:
     """
 
     def __init__(self, config: RunConfig, device: str | None = None, processes: Processes = ALONE):
-        check_optimiser(config.train)
         self.device, self.processes = device or machine.choose_device(), processes
         name, options = parse(config.measure.embedder)
         self.chosen = NamedOptions(name=name, options=options | config.measure.embedder_options)

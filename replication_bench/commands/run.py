@@ -43,6 +43,8 @@ def execute(
     check_tracker(track)
     origin = None if request.origin is None else open_origin(Path(request.origin))
     configs, reference = resolve_all(request, resolve_runs if origin is None else origin.resolve)
+    for config in configs:
+        check_optimiser(config.train)
     check_writable(out)
     bench = Workbench(configs[0], processes=processes)
     if origin is not None:
@@ -66,7 +68,6 @@ def make_ready(run: Run) -> None:
     """Everything that can be refused is refused here, before the first run of a command trains."""
     processes = run.bench.processes
     check_recipe(run.config.train, run.precision)
-    check_optimiser(run.config.train)
     check_same(processes, run.id)
     run.jobs()
     if processes.first(run.finished) is None:
