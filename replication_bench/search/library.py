@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from replication_bench.errors import WeightsError
+from replication_bench.search.blas import fast_kernels
 from replication_bench.search.neighbours import Neighbours
 
 GPU_MOST = 2048  # neighbours a query that FAISS can select on a GPU (faiss/gpu/utils/DeviceDefs.cuh)
@@ -21,7 +22,8 @@ def library() -> Any:
         WeightsError: it is not installed; the line names both extras.
     """
     try:
-        import faiss
+        with fast_kernels():
+            import faiss
     except ImportError as error:
         raise WeightsError(
             "the package faiss is missing",
