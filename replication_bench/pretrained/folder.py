@@ -91,7 +91,7 @@ def load_folder(location: str) -> dict[str, Any]:
         raise WeightsError(
             "the backbone cannot be loaded as a Stable Diffusion",
             where=location,
-            got=str(error).splitlines()[0],
+            got=str(error).splitlines()[0].rstrip("."),
             hint="Give a folder in diffusers format with safetensors, or a hub id that this machine can reach.",
         ) from error
     parts = {part: getattr(pipeline, part) for part in PARTS}
