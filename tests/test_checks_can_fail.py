@@ -344,7 +344,7 @@ def test_check_method_brings_its_own_backbone() -> None:
 
 def test_a_check_can_be_left_out_by_its_name(slim: Path) -> None:
     check_method(PredictsNothing(), slim, skip=("check_end_to_end",))
-    with pytest.raises(ConfigError, match=r"unknown check 'check_end'. Did you mean"):
+    with pytest.raises(ConfigError, match=r"unknown check 'check_end'; in skip. Did you mean"):
         check_method(Method(), slim, skip=("check_end",))
 
 

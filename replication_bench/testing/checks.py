@@ -251,7 +251,7 @@ def method_checks(skip: Collection[str] = ()) -> list[Check]:
         ConfigError: there is no such check.
     """
     for name in skip:
-        one_of("check", name, [check.__name__ for check in CHECKS])
+        one_of("skip", name, [check.__name__ for check in CHECKS], "check")
     return [check for check in CHECKS if check.__name__ not in skip]
 
 
