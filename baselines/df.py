@@ -18,7 +18,7 @@ from replication_bench.data.example import Examples
 from replication_bench.encoding import Remembered, TextStates
 from replication_bench.errors import DataError
 from replication_bench.method import Batch, Context, Encoded, Method, Reported
-from replication_bench.ranges import one_of, probability
+from replication_bench.ranges import one_of, probability, text
 from replication_bench.results import Measurement
 
 PUBLIC = "public"
@@ -133,6 +133,7 @@ class DualFusion(Method):
     def __post_init__(self) -> None:
         probability("w_lat", self.w_lat)
         probability("w_emb", self.w_emb)
+        text("objects", self.objects)
         one_of("fusion", self.fusion, FUSIONS)
 
     def pool(self, ctx: Context) -> Objects:

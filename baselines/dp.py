@@ -39,7 +39,7 @@ def watch(module: nn.Module) -> None:
     try:
         hooks(module, loss_reduction="sum", strict=True)
     except NotImplementedError as error:
-        raise ConfigError("a layer has no gradients of single rows", where="dp", got=error) from error
+        raise ConfigError("a layer has no gradients of single rows", where="methods.dp", got=error) from error
 
 
 def empty_gradients(parameters: Sequence[nn.Parameter]) -> None:

@@ -49,14 +49,14 @@ def add_adapters(unet: Any, config: Any, targets: tuple[str, ...]) -> nn.Module:
         if not any(name == target or name.endswith(f".{target}") for name in known):
             raise ConfigError(
                 "the U-Net has no such layer",
-                where="targets",
+                where="methods.lora.targets",
                 got=target,
                 want=f"such as {', '.join(ATTENTION)}",
             )
     try:
         unet.requires_grad_(False).add_adapter(config)
     except ValueError as error:
-        raise ConfigError("the layers cannot be adapted", where="targets", got=error) from error
+        raise ConfigError("the layers cannot be adapted", where="methods.lora.targets", got=error) from error
     network: nn.Module = unet
     return network
 

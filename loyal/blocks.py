@@ -55,7 +55,7 @@ def skip_names(value: object) -> tuple[str, ...]:
     if not isinstance(names, Iterable) or not (names := list(names)) or names == [""]:
         raise ConfigError("no skip connections chosen", where="skips", got=repr(value), want=", ".join(SKIPS))
     for name in names:
-        one_of("skip connection", name, SKIPS)
+        one_of("skips", name, SKIPS, "skip connection")
     if len(set(names)) < len(names):
         raise ConfigError("a skip connection is named twice", where="skips", got=", ".join(names))
     return tuple(sorted(names, key=SKIPS.index))
@@ -87,8 +87,8 @@ class Transfer:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "skips", skip_names(self.skips))
-        one_of("transfer block", self.block, BLOCKS)
-        one_of("initialisation", self.init, INITS)
+        one_of("block", self.block, BLOCKS, "transfer block")
+        one_of("init", self.init, INITS, "initialisation")
         boolean("trainable", self.trainable)
         integer("convs", self.convs, 1)
         integer("seed", self.seed, 0)

@@ -33,12 +33,14 @@ class Split(Method):
     """Two independently trained networks: ``front`` for t in [0, tau), ``tail`` for t in [tau, T).
 
     Attributes:
+        name: what the method is called, for its errors.
         tau: the first timestep of the noisy stage.
 
     Raises:
         ConfigError: ``tau`` is not a positive integer.
     """
 
+    name: ClassVar[str]
     tau: int = 500
 
     def __post_init__(self) -> None:
@@ -51,7 +53,8 @@ class Split(Method):
             ConfigError: ``tau`` leaves the tail without timesteps.
         """
         if self.tau >= num_timesteps:
-            raise ConfigError("the tail is empty", where="tau", got=self.tau, want=f"< {num_timesteps}")
+            where = f"methods.{self.name}.tau"
+            raise ConfigError("the tail is empty", where=where, got=self.tau, want=f"< {num_timesteps}")
         return Stage("front", 0, self.tau), Stage("tail", self.tau, num_timesteps)
 
     def denoiser(self, modules: Sequence[nn.Module]) -> Denoiser:
@@ -64,6 +67,7 @@ class Split(Method):
 class Dual(Split):
     """Two plain U-Nets split at ``tau``: what is left of ``loyal`` without transfer blocks."""
 
+    name: ClassVar[str] = "dual"
     summary: ClassVar[str] = "control: two plain U-Nets split at tau"
 
 
@@ -87,6 +91,7 @@ class Loyal(Split):
         ConfigError: an option that cannot be meant.
     """
 
+    name: ClassVar[str] = "loyal"
     summary: ClassVar[str] = "LoyalDiffusion: RAU-Net on the noisy timesteps, a plain U-Net on the others"
     paper: ClassVar[str] = "arXiv 2412.01118 (CVPR 2026)"
     reported: ClassVar[tuple[Reported, ...]] = (

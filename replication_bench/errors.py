@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import Self
 
 
 class ReplbenchError(Exception):
@@ -36,12 +37,17 @@ class ReplbenchError(Exception):
         want: object = None,
         hint: str | None = None,
     ):
+        self.what, self.where, self.got, self.want, self.hint = what, where, got, want, hint
         parts = [what]
         parts += [f"in {where}"] if where is not None else []
         parts += [f"got {got}"] if got is not None else []
         parts += [f"want {want}"] if want is not None else []
         line = "; ".join(parts)
         super().__init__(" ".join((f"{line}. {hint}" if hint else line).split()))
+
+    def moved(self, where: object) -> Self:
+        """The same mistake at another place: who raises it may know less of where it stands than who calls."""
+        return type(self)(self.what, where=where, got=self.got, want=self.want, hint=self.hint)
 
 
 class ConfigError(ReplbenchError):

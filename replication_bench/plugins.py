@@ -153,7 +153,7 @@ def construct(kind: Kind, name: str, options: Mapping[str, Any]) -> Any:
 
     Raises:
         PluginError: unknown or broken plug-in.
-        ConfigError: an option that it does not take, or a value that it refuses.
+        ConfigError: an option that it does not take, or a value that it refuses; of a method's the line has the key.
     """
     target = load(kind, name)
     for option in options:
@@ -164,3 +164,9 @@ def construct(kind: Kind, name: str, options: Mapping[str, Any]) -> Any:
         return target(**options)
     except TypeError as error:
         raise ConfigError(f"{singular(kind)} '{name}' refuses its options", got=error) from error
+    except ConfigError as error:
+        # a method knows its fields, and not the name that it is behind
+        where = error.where
+        if kind == "methods" and (where is None or where in accepted(target)):
+            raise error.moved(f"methods.{name}" if where is None else f"methods.{name}.{where}") from error
+        raise

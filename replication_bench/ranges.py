@@ -8,11 +8,13 @@ from collections.abc import Iterable
 from replication_bench.errors import ConfigError, did_you_mean
 
 
-def one_of(what: str, value: object, known: Iterable[str]) -> None:
-    """Raise ConfigError unless ``value`` is one of ``known``; suggests the closest."""
+def one_of(where: str, value: object, known: Iterable[str], what: str | None = None) -> None:
+    """Raise ConfigError unless ``value`` is one of ``known``; suggests the closest; ``what`` is its kind in words."""
     names = tuple(known)
     if value not in names:
-        raise ConfigError(f"unknown {what} '{value}'", hint=did_you_mean(str(value), names))
+        raise ConfigError(
+            f"unknown {what or where} '{value}'", where=where, hint=did_you_mean(str(value), names)
+        )
 
 
 def boolean(where: str, value: object) -> None:

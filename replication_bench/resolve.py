@@ -51,7 +51,15 @@ class Request:
 
 
 def method_parts(name: str) -> list[str]:
-    """``loyal+gc`` -> [loyal, gc], the README's words replaced by the methods' names."""
+    """``loyal+gc`` -> [loyal, gc], the README's words replaced by the methods' names.
+
+    Raises:
+        PluginError: a part that is missing, unknown, or there twice.
+    """
+    if "" in name.split("+"):
+        where = "before" if name.startswith("+") else "after"
+        what = f"a part is missing {where} '+'" if name else "a method's name is empty"
+        raise PluginError(what, got=f"'{name}'", want="such as loyal+gc" if name else "such as loyal")
     parts = [ALIASES.get(part, part) for part in name.split("+")]
     known = plugins.available("methods")
     aliases = {alias for alias, target in ALIASES.items() if target in known}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,10 +20,11 @@ from torch import Tensor, nn
 from loyal.method import Dual
 from loyal.routing import Routed
 from replication_bench import plugins
-from replication_bench.data.example import Example
+from replication_bench.compose import Composition
+from replication_bench.data.example import Example, Examples
 from replication_bench.denoiser import Denoiser
 from replication_bench.errors import ConfigError
-from replication_bench.method import Batch, Context, Encoded, Method, Stage
+from replication_bench.method import CHAINED, Batch, Conditioning, Context, Encoded, Method, Stage
 from replication_bench.results import Measurement
 from replication_bench.seeds import Seeds
 from replication_bench.testing import (
@@ -328,6 +329,65 @@ def test_every_check_can_fail(backbone: Any, check: str, method: Method, message
         CHECKS[check](Case(method, copy.deepcopy(backbone)))
 
 
+class Halved:
+    """A denoiser with smaller predictions."""
+
+    def __init__(self, denoiser: Denoiser, by: int):
+        self.denoiser, self.by = denoiser, by
+
+    def __call__(self, *arguments: Tensor) -> Tensor:
+        return self.denoiser(*arguments) / (1 + self.by)
+
+
+# a change of what each chained hook is handed, stronger with n
+CHANGES: dict[str, Callable[[Any, int], Any]] = {
+    "dataset": lambda data, n: Examples(data.items[n % 2 :]),
+    "caption": lambda text, n: f"{text} {n}".upper(),
+    "image": lambda image, n: image.flip(-1) / n,
+    "encode": lambda encoded, n: Encoded(*(value / (1 + n) for value in encoded)),
+    "prompt": lambda text, n: f"{text} {n}".upper(),
+    "condition": lambda states, n: Conditioning(states.cond / (1 + n), states.uncond),
+    "initial": lambda noise, n: noise / (1 + n),
+    "wrap": Halved,
+    "facts": lambda facts, n: (*facts, Measurement(name="calls", value=n)),
+}
+
+
+def changing(hook: str, counts: bool) -> Method:
+    """A method that replaces one chained hook; ``counts``: each call changes more than the one before."""
+    calls: list[None] = []
+
+    def run(self: Method, value: Any, *rest: Any) -> Any:
+        calls.append(None)
+        return CHANGES[hook](value, len(calls) if counts else 1)
+
+    method: Method = dataclass(frozen=True)(type("Changing", (Method,), {hook: run}))()
+    return method
+
+
+@pytest.mark.parametrize("hook", CHAINED)
+def test_state_of_a_chained_hook_is_seen(backbone: Any, hook: str) -> None:
+    with pytest.raises(CheckFailed, match=f"^check_composition_order: hook '{hook}' composed gives"):
+        CHECKS["check_composition_order"](Case(changing(hook, counts=True), backbone))
+
+
+@pytest.mark.parametrize("hook", CHAINED)
+def test_a_composition_that_runs_backwards_is_seen(
+    backbone: Any, hook: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case = Case(changing(hook, counts=False), backbone)
+    CHECKS["check_composition_order"](case)
+
+    def backwards(self: Composition, value: Any, *rest: Any) -> Any:
+        for part in reversed(self.parts):
+            value = getattr(part, hook)(value, *rest)
+        return value
+
+    monkeypatch.setattr(Composition, hook, backwards)
+    with pytest.raises(CheckFailed, match=f"^check_composition_order: hook '{hook}' composed gives"):
+        CHECKS["check_composition_order"](case)
+
+
 def test_no_check_is_left_untried() -> None:
     assert {check for check, _, _ in BROKEN} == set(CHECKS)
 
@@ -344,7 +404,7 @@ def test_check_method_brings_its_own_backbone() -> None:
 
 def test_a_check_can_be_left_out_by_its_name(slim: Path) -> None:
     check_method(PredictsNothing(), slim, skip=("check_end_to_end",))
-    with pytest.raises(ConfigError, match=r"unknown check 'check_end'. Did you mean"):
+    with pytest.raises(ConfigError, match=r"unknown check 'check_end'; in skip. Did you mean"):
         check_method(Method(), slim, skip=("check_end",))
 
 

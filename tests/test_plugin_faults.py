@@ -138,7 +138,7 @@ def test_an_unknown_parameter_and_a_value_out_of_range_are_named(offer: Offer, r
     offer("sound-dist", sound="Own")
     line = refused("run", "--method", "sound", "--set", "methods.sound.rat=0.1")
     assert "method 'sound' has no parameter 'rat'. Did you mean 'rate'?" in line
-    assert "no such probability; in rate; got 2" in refused(
+    assert "no such probability; in methods.sound.rate; got 2" in refused(
         "run", "--method", "sound", "--set", "methods.sound.rate=2"
     )
 
@@ -152,7 +152,7 @@ def test_a_conflict_names_both_parts(offer: Offer, refused: Refused) -> None:
 @pytest.mark.parametrize("method", ["gc", "mc"])
 def test_a_caption_file_that_is_not_there_is_named(method: str, refused: Refused) -> None:
     line = refused("run", "--method", method, "--set", f"methods.{method}.captions=/no/such/captions.jsonl")
-    assert "the file cannot be read; in captions; got /no/such/captions.jsonl" in line
+    assert f"the file cannot be read; in methods.{method}.captions; got /no/such/captions.jsonl" in line
 
 
 def test_a_command_that_cannot_be_imported_says_so_when_it_is_called(

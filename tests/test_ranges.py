@@ -41,5 +41,7 @@ def test_an_integer_has_a_least_value(value: Any) -> None:
 
 def test_an_unknown_name_is_answered_with_the_closest() -> None:
     ranges.one_of("half", "both", ("cond", "both"))
-    with pytest.raises(ConfigError, match=r"unknown half 'bth'\. Did you mean 'both'\?"):
+    with pytest.raises(ConfigError, match=r"unknown half 'bth'; in half\. Did you mean 'both'\?"):
         ranges.one_of("half", "bth", ("cond", "both"))
+    with pytest.raises(ConfigError, match=r"unknown choice of halves 'bth'; in half\."):
+        ranges.one_of("half", "bth", ("cond", "both"), "choice of halves")

@@ -37,7 +37,22 @@ def test_the_published_setting(name: str) -> None:
     assert config.sample.guidance_scale == 7.5
 
 
-@pytest.mark.parametrize("name", STABLE_DIFFUSION)
+def test_the_side_and_batch_that_the_repository_of_loyal_prints() -> None:
+    printed, common = read_recipe("sd21-laion10k-512"), read_recipe("sd21-laion10k")
+    config = configs("sd21-laion10k-512")["loyal"]
+    assert (config.train.images, config.train.warmup_images, config.train.batch_size) == (100_000, 5_000, 1)
+    assert (config.train.pixels, config.sample.scheduler, config.sample.steps) == (512, "dpm++", 50)
+    for section, changed in (
+        ("train", {"budgets", "pixels", "batch_size", "warmup_images", "checkpoint_images"}),
+        ("sample", {"scheduler", "batch_size"}),
+    ):
+        unlike = {key for key in common[section] if printed[section][key] != common[section][key]}
+        assert unlike == changed, section
+        assert printed.pop(section).keys() == common.pop(section).keys()
+    assert printed == common
+
+
+@pytest.mark.parametrize("name", [*STABLE_DIFFUSION, "sd21-laion10k-512"])
 def test_the_control_is_split_where_loyal_is(name: str) -> None:
     found = configs(name)
     assert found["dual"].method.options["dual"]["tau"] == found["loyal"].method.options["loyal"]["tau"]

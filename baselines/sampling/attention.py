@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
@@ -54,6 +55,21 @@ def cross_attentions(denoiser: Denoiser, ctx: Context, inside: Sequence[str] = (
     if not found:
         raise ConfigError("the networks have no cross-attention", want="a U-Net that is conditioned on text")
     return list(found.values())
+
+
+def by_timestep(denoiser: Denoiser, x_t: Tensor, t: Tensor, cond: Tensor) -> Tensor:
+    """What ``denoiser`` predicts, called with whole batches of one timestep each; see ``Denoiser`` for the arguments.
+
+    A routed denoiser shares out the rows of a mixed batch by their timesteps. A hook on a network would then meet rows
+    without being told which. Samplers call with one timestep, so that only others pay for more calls.
+    """
+    if bool((t == t[0]).all()):
+        return denoiser(x_t, t, cond)
+    found = torch.empty_like(x_t)
+    for value in t.unique():
+        rows = t == value
+        found[rows] = denoiser(x_t, value.expand(len(t)), cond)[rows]
+    return found
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from baselines.sampling.attention import cross_attentions, on_output, standing, unwrapped
+from baselines.sampling.attention import by_timestep, cross_attentions, on_output, standing, unwrapped
 from baselines.sampling.neurons import (
     NeuronSearch,
     Statistics,
@@ -177,6 +177,10 @@ class Masked:
 
     def __call__(self, x_t: Tensor, t: Tensor, cond: Tensor) -> Tensor:
         """See ``Denoiser``; row i belongs to sample i mod n, and both halves are masked."""
+        return by_timestep(self.masked, x_t, t, cond)
+
+    def masked(self, x_t: Tensor, t: Tensor, cond: Tensor) -> Tensor:
+        """The prediction for rows of one timestep."""
         rows = self.kept.repeat(len(x_t) // len(self.kept), 1).to(x_t.dtype)[:, None]
         parts = rows.split([layer.to_v.out_features for layer in self.layers], dim=2)
         handles = [on_output(layer.to_v, part.mul) for layer, part in zip(self.layers, parts, strict=True)]

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from baselines.sampling.attention import cross_attentions, on_output, standing, with_mask
+from baselines.sampling.attention import by_timestep, cross_attentions, on_output, standing, with_mask
 from baselines.sampling.published import run_by_jain
 from replication_bench import ranges
 from replication_bench.denoiser import Denoiser
@@ -83,6 +83,10 @@ class Rescaled:
 
     def __call__(self, x_t: Tensor, t: Tensor, cond: Tensor) -> Tensor:
         """See ``Denoiser``; row i belongs to sample i mod n."""
+        return by_timestep(self.rescaled, x_t, t, cond)
+
+    def rescaled(self, x_t: Tensor, t: Tensor, cond: Tensor) -> Tensor:
+        """The prediction for rows of one timestep."""
         blocks = len(cond) // len(self.samples.uncond)
         factors = self.factors(cond, blocks)
         handles = [on_output(attention.to_k, lambda keys: keys * factors) for attention in self.attentions]

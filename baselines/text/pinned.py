@@ -9,6 +9,7 @@ import hashlib
 from importlib.resources import files
 from pathlib import Path
 
+from replication_bench import ranges
 from replication_bench.errors import ConfigError
 
 
@@ -36,8 +37,9 @@ def pin(where: str, text: str, sha256: str) -> str:
     """The hash of ``text``.
 
     Raises:
-        ConfigError: ``sha256`` is given and is another one.
+        ConfigError: ``sha256`` is given and is another one, or no text.
     """
+    ranges.text("sha256", sha256)
     found = hashlib.sha256(text.encode()).hexdigest()
     if sha256 not in ("", found):
         raise ConfigError(

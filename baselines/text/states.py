@@ -134,7 +134,7 @@ class PromptNoise(Method):
 
     def __post_init__(self) -> None:
         not_negative("std", self.std)
-        one_of("choice of halves", self.halves, HALVES)
+        one_of("halves", self.halves, HALVES, "choice of halves")
 
     def noisy(self, states: Tensor, rngs: Sequence[torch.Generator]) -> Tensor:
         """``states`` float [n, length, width] with noise, row i from generator i."""

@@ -25,9 +25,13 @@ def new_method(
 def check(
     method: Annotated[str, typer.Argument(help="A method's name.")],
     skip: Annotated[list[str] | None, typer.Option(help="A check that is left out; repeatable.")] = None,
+    setting: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="key=value of the method, as methods.loyal.tau=300; repeatable."),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Whether a method keeps the contract: each check by name; exit status 1 where one is broken."""
     from replication_bench.commands import check as command
 
-    command.run(method, json, tuple(skip or ()))
+    command.run(method, json, tuple(skip or ()), tuple(setting or ()))

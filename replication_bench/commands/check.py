@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
-from collections.abc import Collection, Iterator
-from typing import NamedTuple
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any, NamedTuple
 
 from rich.console import Console
 from rich.text import Text
 
-from replication_bench.errors import PluginError
+from replication_bench.config import Options, apply_setting, flatten, validate
+from replication_bench.errors import ConfigError, PluginError
 from replication_bench.resolve import build_method, method_parts
 from replication_bench.testing import Case, CheckFailed, load_backbone, method_checks, slim_backbone
 from replication_bench.testing.checks import Check
@@ -24,16 +25,34 @@ class Verdict(NamedTuple):
     failure: str | None
 
 
-def verdicts(name: str, skip: Collection[str] = ()) -> Iterator[Verdict]:
-    """Run the checks on the method ``name`` with its defaults, on a small random backbone; all but ``skip``.
+def method_options(part: str, settings: Sequence[str]) -> dict[str, Options]:
+    """The options of ``--set``, which may concern the method ``part`` alone.
+
+    Raises:
+        ConfigError: no ``key=value``, or a key of something else.
+    """
+    table: dict[str, Any] = {}
+    for setting in settings:
+        apply_setting(table, setting)
+    for key in flatten(table):
+        if not key.startswith(f"methods.{part}."):
+            raise ConfigError(
+                "not of the method that is checked", where="--set", got=key, want=f"methods.{part}.KEY=VALUE"
+            )
+    return validate(table, "--set").methods
+
+
+def verdicts(name: str, skip: Collection[str] = (), settings: Sequence[str] = ()) -> Iterator[Verdict]:
+    """Run the checks on the method ``name`` with ``settings``, on a small random backbone; all but ``skip``.
 
     Raises:
         PluginError: no such method, or a composition.
-        ConfigError: no such check to skip.
+        ConfigError: no such check to skip, or options that cannot be meant.
     """
-    if len(method_parts(name)) > 1:
+    part, *more = method_parts(name)
+    if more:
         raise PluginError("a composition has no contract of its own", got=name, want="one method at a time")
-    method, _ = build_method(name, {})
+    method, _ = build_method(part, method_options(part, settings))
     checks = method_checks(skip)
     with tempfile.TemporaryDirectory() as folder:
         case = Case(method, load_backbone(slim_backbone(folder)))
@@ -50,10 +69,10 @@ def failure(check: Check, case: Case) -> str | None:
     return None
 
 
-def run(name: str, as_json: bool, skip: Collection[str] = ()) -> None:
+def run(name: str, as_json: bool, skip: Collection[str] = (), settings: Sequence[str] = ()) -> None:
     """Print every verdict; exit status 1 where one check fails."""
     console, found = Console(), []
-    for verdict in verdicts(name, skip):
+    for verdict in verdicts(name, skip, settings):
         found.append(verdict)
         if not as_json:
             mark = Text("holds  ", "green") if verdict.failure is None else Text("broken ", "red")

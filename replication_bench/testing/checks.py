@@ -14,21 +14,16 @@ import dataclasses
 import json
 import tempfile
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from replication_bench.compose import compose
-from replication_bench.data.example import Example
-from replication_bench.errors import ConfigError
-from replication_bench.method import HOOKS, OWNED, TRAINING, Method, Stage
+from replication_bench.method import HOOKS, TRAINING, Method, Stage
 from replication_bench.ranges import one_of
 from replication_bench.seeds import Seeds
 from replication_bench.testing.case import ROWS, Case, expect, generator, load_backbone
+from replication_bench.testing.composition import check_chained, check_owners
 from replication_bench.testing.end_to_end import expect_valid, run_once
 from replication_bench.testing.inputs import copies, hook_arguments, same
 from replication_bench.testing.registry import registry
@@ -158,45 +153,11 @@ def check_mixed_timesteps(case: Case) -> None:
     expect(torch.allclose(batch, alone, rtol=1e-3, atol=1e-4), f"t = {t.tolist()}: off by {worst:.3g}")
 
 
-@dataclass(frozen=True)
-class Marked(Method):
-    """Appends a mark to captions and prompts."""
-
-    def caption(self, text: str, example: Example, rng: np.random.Generator) -> str:
-        """The caption with its mark."""
-        return f"{text} marked"
-
-    def prompt(self, text: str, rng: np.random.Generator) -> str:
-        """The prompt with its mark."""
-        return f"{text} marked"
-
-
 @named
 def check_composition_order(case: Case) -> None:
     """In ``a+b`` chained hooks run in order, owned hooks keep their owner, and two owners are refused."""
-    method, marked, item = case.method, Marked(), case.examples[0]
-    for hook, rest in (("caption", (item,)), ("prompt", ())):
-        for parts in ((method, marked), (marked, method)):
-            want: Any = item.captions[0]
-            for part in parts:
-                want = getattr(part, hook)(want, *rest, np.random.default_rng(0))
-            whole = compose([("first", parts[0]), ("second", parts[1])])
-            got = getattr(whole, hook)(item.captions[0], *rest, np.random.default_rng(0))
-            expect(got == want, f"hook '{hook}' composed gives {got!r}, its parts in turn {want!r}")
-    check_owners(case, compose([("marked", marked), ("method", method)]))
-
-
-def check_owners(case: Case, whole: Method) -> None:
-    """``whole``, a composition with the method, has the method's stages; the method twice is a conflict."""
-    stages = whole.stages(case.num_timesteps)
-    expect(stages == case.stages, f"composed, the stages are {stages}, alone {case.stages}")
-    owned = [hook for hook in OWNED if getattr(type(case.method), hook) is not getattr(Method, hook)]
-    try:
-        compose([("once", case.method), ("again", case.method)])
-    except ConfigError as error:
-        expect("'once'" in str(error) and "'again'" in str(error), f"the conflict names no parts: {error}")
-    else:
-        expect(not owned, f"two owners of {', '.join(owned)} are accepted")
+    check_chained(case)
+    check_owners(case)
 
 
 def two_steps(case: Case, stage: Stage) -> tuple[nn.Module, dict[str, Tensor]]:
@@ -251,7 +212,7 @@ def method_checks(skip: Collection[str] = ()) -> list[Check]:
         ConfigError: there is no such check.
     """
     for name in skip:
-        one_of("check", name, [check.__name__ for check in CHECKS])
+        one_of("skip", name, [check.__name__ for check in CHECKS], "check")
     return [check for check in CHECKS if check.__name__ not in skip]
 
 

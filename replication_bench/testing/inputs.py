@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,9 @@ from replication_bench.testing.case import ROWS, Case, generator
 
 def hook_arguments(case: Case) -> dict[str, tuple[Any, ...]]:
     """Arguments for every hook that is handed data."""
-    examples, ctx, first = tuple(case.examples), case.ctx, case.examples[0]
+    examples, first = tuple(case.examples), case.examples[0]
     networks = case.networks()
+    ctx = replace(case.ctx, networks=tuple(networks))
     denoiser = case.denoiser(networks)
     t, rngs = case.border_timesteps(), [generator(row) for row in range(ROWS)]
     image = torch.rand(3, 32, 32, generator=generator()) * 2 - 1

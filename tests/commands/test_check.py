@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 from torch import Tensor
 
+from baselines.augment import Augment
+from loyal.method import Loyal
 from replication_bench.cli import main
 from replication_bench.method import Method
 from replication_bench.testing import method_checks
@@ -36,6 +39,37 @@ def test_a_broken_method_names_its_check_and_ends_with_status_1(
     out = " ".join(capsys.readouterr().out.split())
     assert "broken check_hooks_leave_inputs_unchanged: the hook 'image' changes its arguments" in out
     assert "holds check_timesteps" in out
+
+
+def test_a_method_is_checked_with_the_options_that_are_set(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Method] = []
+    monkeypatch.setattr(
+        "replication_bench.commands.check.failure", lambda check, case: seen.append(case.method)
+    )
+    main(["check", "loyal", "--set", "methods.loyal.tau=300", "--set", "methods.loyal.skips=SC4", "--json"])
+    assert seen == [Loyal(tau=300, skips=("SC4",))] * len(names())
+    main(["check", "data-augmentation", "--set", "methods.augment.flip=1"])
+    assert seen[-1] == Augment(flip=1)
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("methods.loyal.tau=0", "in methods.loyal.tau; got 0"),
+        ("methods.loyal.taau=1", "has no parameter 'taau'. Did you mean 'tau'?"),
+        ("methods.loyal.tau", "--set takes key=value"),
+        ("methods.dual.tau=300", "in --set; got methods.dual.tau; want methods.loyal.KEY=VALUE"),
+        ("train.budget=8", "in --set; got train.budget; want methods.loyal.KEY=VALUE"),
+    ],
+)
+def test_options_that_cannot_be_meant_are_one_line(
+    replbench: Callable[..., tuple[int, str, str]], setting: str, message: str
+) -> None:
+    status, out, line = replbench("check", "loyal", "--set", setting)
+    assert (status, out, line.count("\n")) == (2, "", 1)
+    assert message in line
 
 
 @pytest.mark.parametrize(

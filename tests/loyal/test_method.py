@@ -186,7 +186,8 @@ def test_options_that_cannot_be_meant_are_refused_in_one_line(options: dict[str,
 
 @pytest.mark.parametrize("method", [Loyal(tau=T), Dual(tau=T + 1)])
 def test_a_tail_without_timesteps_is_refused(method: Loyal | Dual) -> None:
-    with pytest.raises(ConfigError, match="tail is empty"):
+    key = f"methods.{type(method).__name__.lower()}.tau"
+    with pytest.raises(ConfigError, match=f"tail is empty; in {key}; got"):
         method.stages(T)
 
 

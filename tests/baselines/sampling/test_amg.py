@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import json
+import re
+from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +14,7 @@ from torch.nn import functional
 
 from baselines.sampling.amg import Amg
 from baselines.sampling.similarity import NormalisedL2, features, lifted
+from replication_bench import cli
 from replication_bench.backbone import Backbone
 from replication_bench.data.example import Examples
 from replication_bench.embedders.protocol import Vectors
@@ -18,8 +23,25 @@ from replication_bench.method import Method
 from replication_bench.prediction import clean_of, prediction_of
 from replication_bench.search import nearest
 
+PAGE = Path(__file__).parents[3] / "docs" / "methods" / "sampling.md"
 ALWAYS = {"low": -100.0, "high": -100.0}
 NEVER = {"low": 5.0, "high": 5.0}
+
+
+@pytest.fixture
+def small_demo(slim: Path) -> list[str]:
+    """Arguments that make a run of the demo one of seconds."""
+    settings = (
+        "train.budgets={tiny = 4}",
+        "train.batch_size=4",
+        "train.pixels=32",
+        "sample.steps=2",
+        "measure.embedder=pixels",
+        "measure.bootstrap=0",
+        "measure.pairs=1",
+    )
+    flags = ["--budget", "tiny", "--backbone", str(slim), "--samples", "2"]
+    return [*flags, *(word for setting in settings for word in ("--set", setting))]
 
 
 class Means:
@@ -190,6 +212,25 @@ def test_an_embedder_without_gradients_is_refused_for_its_own_similarity_alone(b
     for similarity in ("latents", "images"):
         Amg(similarity=similarity).check(ctx)
     Amg(similarity="embedder").check(sampler(backbone, Method(), **with_embedder(backbone)).ctx)
+
+
+def test_a_printed_number_names_the_variant_that_it_is_of() -> None:
+    named = [re.search(r"variant similarity=(\w+)", claim.protocol) for claim in Amg.reported]
+    assert [found[1] for found in named if found] == ["embedder", "embedder", "images"]
+    assert Amg().similarity == "latents"
+    section = PAGE.read_text(encoding="utf-8").split("## amg")[1].split("\n## ")[0]
+    assert section.count("| `latents`, the default | third | nothing") == 1
+    for claim in Amg.reported:
+        before = re.findall(r"from ([0-9.]+)", claim.claim)[0]
+        assert re.search(rf"from {before}( %)? to {claim.value:g}", section), claim
+
+
+def test_the_published_variant_runs_by_its_recipe(small_demo: list[str], tmp_path: Path) -> None:
+    """With an embedder that needs no weights in SSCD's place, as the recipe says."""
+    cli.main(["run", "--recipe", "amg-embedder", "--method", "amg", *small_demo, "--out", str(tmp_path)])
+    results = [json.loads(path.read_text(encoding="utf-8")) for path in tmp_path.glob("*/result.json")]
+    (options,) = [r["method"]["parameters"]["amg"] for r in results if r["method"]["name"] == "amg"]
+    assert options == {**asdict(Amg()), "similarity": "embedder"}
 
 
 def test_without_the_training_set_it_is_refused(backbone: Backbone) -> None:

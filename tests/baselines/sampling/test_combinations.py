@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from sampling_case import latents, rows_an_image, sampler
+from sampling_case import batch_context, latents, rows_an_image, sampler
 
 from loyal.method import Loyal
 from replication_bench.backbone import Backbone
@@ -53,6 +53,24 @@ def test_the_order_of_a_training_and_a_sampling_method_does_not_matter(backbone:
 def test_two_owners_of_the_guidance_are_named(first: str, second: str) -> None:
     with pytest.raises(ConfigError, match=f"'{first}' and '{second}' cannot be combined.*'guide'"):
         built(f"{first}+{second}")
+
+
+@pytest.mark.parametrize("wrapping", ["ren", "nemo", "ren+nemo"])
+def test_a_batch_of_unlike_timesteps_is_predicted_row_by_row(backbone: Backbone, wrapping: str) -> None:
+    """Routing hands each network some of the rows, and what ``wrap`` multiplies by belongs to rows of the batch."""
+    method = built(f"loyal+{wrapping}")
+    run = sampler(backbone, method)
+    ctx, states = batch_context(run)
+    x_t, cond = torch.cat([ctx.samples.noise] * 2), torch.cat([states.uncond, states.cond])
+    with torch.no_grad():
+        denoiser = method.wrap(run.counter, ctx)
+        for t in ([901, 1, 601, 1, 601, 901], [901, 901, 901, 901, 901, 499], [500, 499, 500, 499, 500, 499]):
+            mixed = denoiser(x_t, torch.tensor(t), cond)
+            for row, value in enumerate(t):
+                alike = denoiser(x_t, torch.tensor([value] * 6), cond)[row]
+                assert torch.allclose(mixed[row], alike, atol=1e-5), (t, row)
+            plain = run.counter(x_t, torch.tensor(t), cond)
+            assert not torch.allclose(mixed, plain, atol=1e-4), t
 
 
 def test_wen_looks_through_rens_attention(backbone: Backbone) -> None:

@@ -17,12 +17,15 @@ from baselines.sampling.ren import Ren
 from baselines.sampling.sail import Sail
 from baselines.sampling.transition import CfgDynamic, CfgStatic
 from baselines.sampling.wen import Wen
+from replication_bench import plugins
 from replication_bench.backbone import Backbone
 from replication_bench.method import Method
+from replication_bench.resolve import build_method
 
 PAGE = Path(__file__).parents[3] / "docs" / "methods" / "sampling.md"
 S = 4
 NEVER_REACHED = 1e-9
+OTHERS = "every other method"
 # for each line of the table, methods with what its symbols then are; the schedule is 751, 501, 251, 1
 CASES: dict[str, list[tuple[Method, dict[str, int]]]] = {
     "`none`": [(Method(), {})],
@@ -48,19 +51,28 @@ CASES: dict[str, list[tuple[Method, dict[str, int]]]] = {
 def table() -> dict[str, str]:
     """The formulas of the page by the first cell of their lines."""
     section = PAGE.read_text(encoding="utf-8").split("## Cost")[1].split("\n## ")[0]
-    lines = re.findall(r"^\| (`[^|]*?) \| ([^|]*?) \|", section, flags=re.MULTILINE)
-    return dict(lines)
+    lines = re.findall(r"^\| ([^|]*?) \| ([^|]*?) \|", section, flags=re.MULTILINE)
+    return dict(lines[1:])
+
+
+def lines_of(name: str) -> list[str]:
+    """The lines of the page that tell what an installed method costs."""
+    return [line for line in CASES if line.partition(" ")[0] == f"`{name}`"] or [OTHERS]
 
 
 def test_every_line_of_the_table_is_measured() -> None:
-    assert list(table()) == list(CASES)
+    assert list(table()) == [*CASES, OTHERS]
+    known = {line for name in plugins.available("methods") for line in lines_of(name)}
+    assert known == {*CASES, OTHERS}
 
 
-@pytest.mark.parametrize("line", CASES)
-def test_counted_calls_equal_the_documented_ones(backbone: Backbone, line: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "line"), [(name, line) for name in plugins.available("methods") for line in lines_of(name)]
+)
+def test_counted_calls_equal_the_documented_ones(backbone: Backbone, name: str, line: str) -> None:
     formula = table()[line]
     assert re.fullmatch(r"[A-Z0-9 ()+*/-]+", formula)
-    for method, symbols in CASES[line]:
+    for method, symbols in CASES.get(line) or [(build_method(name, {})[0], {})]:
         want = eval(formula, {"S": S, "N": 2, **symbols})
         assert rows_an_image(sampler(backbone, method, S, **with_embedder(backbone)), [0, 1]) == want, method
 
