@@ -100,14 +100,14 @@ class Run:
             )
 
     def write_config(self) -> None:
-        """``config.json``, which shows at once whether all processes see the folder.
+        """``config.json``, in a folder that all processes see.
 
         Raises:
             StoreError: one does not.
         """
         path = self.folder / "config.json"
         self.processes.first(lambda: write_json(path, self.config.recorded()))
-        check_seen(path)
+        check_seen(self.processes, self.folder)
 
     @contextmanager
     def timed(self, name: str) -> Iterator[None]:

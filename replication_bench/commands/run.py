@@ -68,7 +68,7 @@ def make_ready(run: Run) -> None:
     """Everything that can be refused is refused here, before the first run of a command trains."""
     processes = run.bench.processes
     check_recipe(run.config.train, run.precision)
-    check_same(processes, run.id)
+    check_same(processes, run.id, run.bench.device, run.precision)
     run.jobs()
     if processes.first(run.finished) is None:
         with processes.main_first():

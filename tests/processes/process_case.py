@@ -6,13 +6,13 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import os
 import signal
 import sys
 from collections.abc import Callable
 from datetime import timedelta
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +23,16 @@ from replication_bench.backbone import Backbone
 from replication_bench.config import SampleConfig, TrainConfig
 from replication_bench.data.example import Examples
 from replication_bench.denoiser import UNetDenoiser
+from replication_bench.embedders import cache
 from replication_bench.errors import ConfigError
 from replication_bench.method import Context, Encoded, Method
 from replication_bench.processes import Processes, group, joined
+from replication_bench.processes.agreement import check_same, check_seen
 
 BATCH = 5  # cut into 2 and 3
 IMAGES = 4 * BATCH + 1  # five steps; the last one has no row for the first of two processes
 STEPS = 5
+CHUNK = 2  # images that are embedded at a time
 SAMPLES = 5  # in batches of 2: the last one is smaller, and one process has a batch more
 RUN = (
     *("--budget", "21", "--samples", "5", "--json"),
@@ -53,7 +56,7 @@ RUN = (
 )
 
 
-@cache
+@functools.cache
 def backbone(folder: Path) -> Backbone:
     """The tiny backbone."""
     return Backbone.load(f"{folder}/tiny")
@@ -212,6 +215,24 @@ def errors(processes: Processes) -> dict[str, str]:
     return found
 
 
+def disagreements(folder: Path, processes: Processes) -> dict[str, str]:
+    """How processes end that differ in one thing, and that differ in none."""
+    rank = processes.rank
+    told = ("id", "cpu", "no"), ("other", "cpu", "no"), ("id", "cuda", "no"), ("id", "cpu", "bf16")
+    names = ("nothing", "run", "device", "precision")
+    found = {
+        name: caught(lambda mine=told[index * rank]: check_same(processes, *mine))  # type: ignore[misc]
+        for index, name in enumerate(names)
+    }
+    for name, mine in (("one folder", folder), ("two folders", folder / f"of-{rank}")):
+        mine.mkdir(exist_ok=True)
+        (mine / "config.json").write_text("left by an earlier attempt", encoding="utf-8")
+        found[name] = caught(lambda mine=mine: check_seen(processes, mine))  # type: ignore[misc]
+        processes.exchange()
+        found[f"left in {name}"] = " ".join(path.name for path in mine.glob(".seen*"))
+    return found
+
+
 def sharded(folder: Path, processes: Processes) -> dict[str, Any]:
     """Training with FSDP, stopped and gone on with: Accelerate shards on GPUs alone, so it is told that these are."""
     from accelerate.state import AcceleratorState, PartialState
@@ -244,6 +265,21 @@ def command(*words: str) -> tuple[int, str, str]:
     return status, out.getvalue(), err.getvalue()
 
 
+def embedded() -> dict[str, int]:
+    """How many images each embedder is given in this process from now on."""
+    from replication_bench.embedders.torch_embedder import TorchEmbedder
+
+    counts: dict[str, int] = {}
+    features = TorchEmbedder.features
+
+    def counted(self: TorchEmbedder, images: Any) -> Any:
+        counts[self.name] = counts.get(self.name, 0) + len(images)
+        return features(self, images)
+
+    TorchEmbedder.features = counted  # type: ignore[method-assign]
+    return counts
+
+
 def main(folder: Path) -> None:
     """What each process does; what it saw goes into a file of its own."""
     from accelerate import PartialState
@@ -252,6 +288,7 @@ def main(folder: Path) -> None:
     # the command runs several times in these processes
     PartialState.destroy_process_group = lambda self, group=None: None  # type: ignore[method-assign]
     group.LINGER, group.MEET = 0.0, timedelta(seconds=4)
+    cache.CHUNK = CHUNK
     with joined("cpu") as processes:
         rank = processes.rank
         found: dict[str, Any] = {"trained": trainings(folder, processes, "together")}
@@ -260,6 +297,7 @@ def main(folder: Path) -> None:
         )
         found["sampled"] = sample(folder, processes)
         found["errors"] = errors(processes)
+        found["disagreements"] = disagreements(folder, processes)
         found["sharded"] = sharded(folder, processes)
         words = arguments(folder, "together-runs")
         found["refused"] = {
@@ -269,7 +307,9 @@ def main(folder: Path) -> None:
             "batch": command(*words, "--set", "train.batch_size=1"),
             "other": command("doctor"),
         }
+        counts = embedded()
         found["command"] = command(*words)
+        found["embedded"] = counts
         torch.save(found, folder / f"process-{rank}.pt")
         killed(folder)
 

@@ -82,6 +82,7 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seen]:
     AcceleratorState._reset_state(reset_partial_state=True)  # another test may have left another precision
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("REPLBENCH_CACHE", str(folder / "cache-alone"))
+        patch.setattr("replication_bench.embedders.cache.CHUNK", process_case.CHUNK)
         alone = work_alone(folder)
         try:
             output, _ = launched.communicate(timeout=300)
@@ -187,6 +188,22 @@ def test_the_command_gives_the_same_images_and_matches(seen: Seen) -> None:
         assert assert_equal_runs(folder, together[name])["processes"] == 2
 
 
+def test_every_embedder_s_work_is_shared(seen: Seen) -> None:
+    first, second = (work["embedded"] for work in seen.together)
+    assert set(first) == {"pixels", "efficientnet-lite0", "pocket-clip"}
+    for name, count in first.items():
+        assert 0 < second[name] <= count <= second[name] + 6 * process_case.CHUNK
+    # in spaces where nobody looked for copies, the same numbers
+    alone, together = (
+        json.loads(work["command"][1])[0]["measurements"] for work in (seen.alone, seen.together[0])
+    )
+    further = [m["name"] for m in alone if m["embedder"] != "pixels" and m["value"] is not None]
+    assert len(further) > 5
+    values = [{m["name"]: m["value"] for m in found} for found in (alone, together)]
+    for name in further:
+        assert values[0][name] == pytest.approx(values[1][name], rel=1e-2, abs=1e-3), name
+
+
 def test_a_killed_run_of_two_processes_is_finished_by_one(seen: Seen) -> None:
     (folder,) = (seen.folder / "killed-runs").iterdir()
     assert list(folder.rglob("checkpoint.pt"))
@@ -225,3 +242,24 @@ def test_a_mistake_in_one_process_ends_all(seen: Seen) -> None:
     ]
     assert first["in_step_of_one"] == "none"
     assert second["in_step_of_one"] == "OwnError: process 1 of 2: mistake in 1"
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("run", "different data, weights or settings; got id and other;"),
+        ("device", "unlike devices; got cpu and cuda;"),
+        ("precision", "unlike mixed precisions; got no and bf16;"),
+        ("two folders", "does not see what the main one wrote"),
+    ],
+)
+def test_processes_that_disagree_all_end(seen: Seen, name: str, words: str) -> None:
+    for work in seen.together:
+        assert words in work["disagreements"][name]
+
+
+def test_processes_that_agree_go_on_and_leave_nothing(seen: Seen) -> None:
+    for work in seen.together:
+        found = work["disagreements"]
+        assert (found["nothing"], found["one folder"]) == ("none", "none")
+        assert (found["left in one folder"], found["left in two folders"]) == ("", "")
