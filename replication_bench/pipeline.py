@@ -200,7 +200,9 @@ class Run:
 
     def record_training(self, facts: dict[str, Any]) -> Training:
         """Leave beside the weights what they depend on, so that other runs find them."""
-        training = Training(run=self.id, seconds=self.seconds()["train"], facts=facts)
+        training = Training(
+            run=self.id, seconds=self.seconds()["train"], processes=self.processes.count, facts=facts
+        )
         write_training(self.folder, training)
         return training
 

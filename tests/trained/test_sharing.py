@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from trained_case import Command, files, same
 
+from replication_bench import cli
 from replication_bench.config import MeasureConfig, NamedOptions, RunConfig, SampleConfig, TrainConfig
 from replication_bench.data.example import Examples
 from replication_bench.resolve import build_method
@@ -190,6 +191,30 @@ def test_what_lies_in_files_that_options_name_is_a_fact(tmp_path: Path) -> None:
 def test_a_damaged_record_is_none(broken: str, tmp_path: Path) -> None:
     (tmp_path / "training.json").write_text(broken, encoding="latin-1")
     assert read_training(tmp_path / "training.json") is None
+
+
+def test_results_tell_on_how_many_processes_the_shared_training_ran(
+    command: Command, flags: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    none = command(*flags).results["none"]
+    assert none["cost"]["training_processes"] == 1
+    path = tmp_path / "runs" / none["id"] / "train" / "training.json"
+    record = json.loads(path.read_text("utf-8"))
+    assert record["processes"] == 1
+    path.write_text(json.dumps({**record, "processes": 4}), encoding="utf-8")
+    wen = command(*flags, "--method", "wen").results["wen"]
+    assert (wen["cost"]["training_processes"], wen["processes"]) == (4, 1)
+    cli.main(["leaderboard", str(tmp_path / "runs"), "--format", "md"])
+    note = f"trained in {none['id']}, whose seconds of training are counted, on 4 processes."
+    assert note in capsys.readouterr().out
+
+
+def test_a_record_of_an_older_version_is_read(tmp_path: Path) -> None:
+    older = {"run": "x", "seconds": 1.0, "facts": facts()}
+    (tmp_path / "training.json").write_text(json.dumps(older), encoding="utf-8")
+    found = read_training(tmp_path / "training.json")
+    assert found is not None
+    assert (found.run, found.processes) == ("x", None)
 
 
 def test_weights_without_a_stage_are_not_taken(
