@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -169,7 +169,9 @@ class Run:
         accelerator = Accelerator(mixed_precision=self.precision, cpu=self.bench.device == "cpu")
         data, method = self.prepare(), resolve.rebuild_method(trained_part(self.config.method))
         train = self.config.train
-        encoder = Encoder(method, data, self.bench.backbone, train.flip, train.cache, self.watch.step)
+        encoder = Encoder(
+            method, data, self.bench.backbone, train.flip, train.cache, self.watch.step, self.processes
+        )
         context = replace(self.context, method=method, sample=SampleConfig())
         return Trainer(method, data, encoder, context, self.seeds, accelerator, self.processes)
 
@@ -186,8 +188,7 @@ class Run:
         found = self.processes.first(lambda: share(self.out, self.folder, jobs, facts))
         with self.timed("train"):
             if not self.processes.first(lambda: all(job.final.exists() for job in jobs)):
-                with self.processes.main_first() if self.config.train.cache == "disk" else nullcontext():
-                    trainer.encoder.warm()
+                trainer.encoder.warm()
             for job in jobs:
                 advance = self.watch.step(f"{name}: train {job.stage.name}", job.images)
 

@@ -19,6 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from replication_bench import encoding, kept
 from replication_bench.backbone import Backbone
 from replication_bench.config import SampleConfig, TrainConfig
 from replication_bench.data.example import Examples
@@ -32,7 +33,7 @@ from replication_bench.processes.agreement import check_same, check_seen
 BATCH = 5  # cut into 2 and 3
 IMAGES = 4 * BATCH + 1  # five steps; the last one has no row for the first of two processes
 STEPS = 5
-CHUNK = 2  # images that are embedded at a time
+CHUNK = 2  # images that are embedded or encoded at a time
 SAMPLES = 5  # in batches of 2: the last one is smaller, and one process has a batch more
 RUN = (
     *("--budget", "21", "--samples", "5", "--json"),
@@ -122,7 +123,8 @@ def train(
     from replication_bench.training import StageJob, Trainer
 
     assert ctx.training is not None
-    encoder = Encoder(method, ctx.training, ctx.backbone, 0.5)
+    encoder = Encoder(method, ctx.training, ctx.backbone, 0.5, processes=processes)
+    encoder.warm()
     accelerator = Accelerator(cpu=True, mixed_precision="no")
     trainer = Trainer(method, ctx.training, encoder, ctx, ctx.seeds, accelerator, processes)
     job = StageJob(method.stages(ctx.backbone.num_timesteps)[0], IMAGES, job_folder)
@@ -137,6 +139,43 @@ def train(
         trainer.train_stage(job, progress)
     weights = load_file(job.final) if job.final.exists() else {}
     return {"weights": weights, "losses": losses[1:], "drawn": ctx.memo.get("drawn", [])}
+
+
+def latents(folder: Path, processes: Processes, cache: str, disk: str) -> dict[str, Any]:
+    """Latents and text states of all images, and how many images this process encoded."""
+    from replication_bench.encoding import Encoder
+
+    os.environ["REPLBENCH_CACHE"] = str(folder / disk)
+    ctx, seen = context(folder), []
+    ctx.backbone.encode_images = lambda images: (
+        seen.append(len(images))
+        or Backbone.encode_images(  # type: ignore[method-assign]
+            ctx.backbone, images
+        )
+    )
+    assert ctx.training is not None
+    encoder = Encoder(Method(), ctx.training, ctx.backbone, 0.5, cache, processes=processes)
+    try:
+        encoder.warm()
+        cached = encoder.cached
+    finally:
+        del ctx.backbone.encode_images
+    assert cached is not None
+    rows = [torch.stack([one[row] for row in range(len(ctx.training))]) for one in cached if one is not None]
+    return {"rows": rows, "texts": encoder.texts(["", ctx.training[1].captions[0]]), "encoded": sum(seen)}
+
+
+def all_latents(folder: Path, processes: Processes, name: str) -> dict[str, Any]:
+    """In memory, on a disk that all see, and on a disk of each process."""
+    before = os.environ["REPLBENCH_CACHE"]
+    own = f"{name}-latents-{processes.rank}"
+    found = {
+        "memory": latents(folder, processes, "memory", own),
+        "shared disk": latents(folder, processes, "disk", f"{name}-latents"),
+        "own disk": latents(folder, processes, "disk", own),
+    }
+    os.environ["REPLBENCH_CACHE"] = before
+    return found
 
 
 def sample(folder: Path, processes: Processes) -> dict[int, Tensor]:
@@ -288,7 +327,7 @@ def main(folder: Path) -> None:
     # the command runs several times in these processes
     PartialState.destroy_process_group = lambda self, group=None: None  # type: ignore[method-assign]
     group.LINGER, group.MEET = 0.0, timedelta(seconds=4)
-    cache.CHUNK = CHUNK
+    cache.CHUNK = encoding.CHUNK = kept.ROWS = CHUNK
     with joined("cpu") as processes:
         rank = processes.rank
         found: dict[str, Any] = {"trained": trainings(folder, processes, "together")}
@@ -296,6 +335,7 @@ def main(folder: Path) -> None:
             Method(), context(folder), folder / "together" / "stopped", processes, 2 * BATCH
         )
         found["sampled"] = sample(folder, processes)
+        found["latents"] = all_latents(folder, processes, "together")
         found["errors"] = errors(processes)
         found["disagreements"] = disagreements(folder, processes)
         found["sharded"] = sharded(folder, processes)

@@ -65,6 +65,7 @@ def work_alone(folder: Path) -> dict[str, Any]:
     return {
         "trained": process_case.trainings(folder, ALONE, "alone"),
         "sampled": process_case.sample(folder, ALONE),
+        "latents": process_case.all_latents(folder, ALONE, "alone"),
         "command": process_case.command(*process_case.arguments(folder, "alone-runs")),
     }
 
@@ -82,7 +83,8 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seen]:
     AcceleratorState._reset_state(reset_partial_state=True)  # another test may have left another precision
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("REPLBENCH_CACHE", str(folder / "cache-alone"))
-        patch.setattr("replication_bench.embedders.cache.CHUNK", process_case.CHUNK)
+        for name in ("embedders.cache.CHUNK", "encoding.CHUNK", "kept.ROWS"):
+            patch.setattr(f"replication_bench.{name}", process_case.CHUNK)
         alone = work_alone(folder)
         try:
             output, _ = launched.communicate(timeout=300)
@@ -108,6 +110,18 @@ def test_what_a_step_draws_is_bit_equal_and_cut_by_rows(seen: Seen) -> None:
             # of a single row the second process has it, and the first one joins in with the same
             joined = torch.cat([head, tail]) if len(whole) > 1 else tail
             assert torch.equal(whole, joined)
+
+
+@pytest.mark.parametrize("name", ["memory", "shared disk", "own disk"])
+def test_kept_latents_are_bit_equal_and_shared_where_they_can_be(seen: Seen, name: str) -> None:
+    alone, *together = (work["latents"][name] for work in (seen.alone, *seen.together))
+    assert len(alone["rows"]) == 2
+    assert alone["encoded"] == 12  # six images and their mirror images
+    for work in together:
+        assert all(map(torch.equal, alone["rows"], work["rows"]))
+        assert torch.equal(alone["texts"], work["texts"])
+    encoded = [work["encoded"] for work in together]
+    assert encoded == ([12, 12] if name == "own disk" else [8, 4])
 
 
 @pytest.mark.parametrize("name", TRAINED)
