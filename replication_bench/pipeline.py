@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from accelerate import Accelerator
 
 from replication_bench import machine, resolve
+from replication_bench.acceleration import settled
 from replication_bench.config import RunConfig, SampleConfig
 from replication_bench.data.example import Examples
 from replication_bench.encoding import Encoder
@@ -144,7 +145,7 @@ class Run:
         """What the method's hooks may look at."""
         return Context(
             self.bench.backbone,
-            self.config.train,
+            settled(self.config.train, self.bench.device),
             self.config.sample,
             self.seeds,
             public=self.bench.splits.public,
