@@ -31,7 +31,7 @@ from replication_bench.store import locked, slug, write_json
 from replication_bench.trained.cost import ON_TRUST, cost_of
 from replication_bench.trained.facts import trained_part, training_facts
 from replication_bench.trained.record import Training, write_training
-from replication_bench.trained.sharing import share
+from replication_bench.trained.sharing import lenders, share
 from replication_bench.training import StageJob, Trainer, share_budget
 from replication_bench.workbench import Workbench
 
@@ -199,6 +199,13 @@ class Run:
 
                 trainer.train_stage(job, progress)
         return trainer, found or self.processes.first(lambda: self.record_training(facts))
+
+    def trains(self) -> bool:
+        """Whether weights are missing that no run of equal training holds."""
+        jobs = self.jobs()
+        if self.config.tuned or all(job.final.exists() for job in jobs):
+            return False
+        return next(lenders(self.out, jobs, training_facts(self, self.prepare())), None) is None
 
     def record_training(self, facts: dict[str, Any]) -> Training:
         """Leave beside the weights what they depend on, so that other runs find them."""

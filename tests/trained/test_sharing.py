@@ -9,9 +9,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from trained_case import Command, files, same
+from trained_case import Command, files, refused, same
 
 from replication_bench import cli
+from replication_bench.acceleration import settled
 from replication_bench.config import MeasureConfig, NamedOptions, RunConfig, SampleConfig, TrainConfig
 from replication_bench.data.example import Examples
 from replication_bench.resolve import build_method
@@ -100,6 +101,24 @@ def test_a_shared_training_outlives_the_run_that_did_it(
     assert same(again["none"], none)
 
 
+def test_a_launch_is_held_against_the_recipe_only_where_something_is_trained(
+    command: Command, flags: list[str], steps: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flags = [*flags, "--set", "train.precision=fp32"]
+    none = command(*flags).results["none"]
+    monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "bf16")
+    made = len(steps)
+    for words in (
+        (*flags,),  # finished
+        (*flags, "--method", "wen"),  # takes the weights of the first
+        ("--from", str(tmp_path / "runs" / none["id"]), "--method", "prompt-rt"),
+    ):
+        found = command(*words)
+        assert found.status == 0, found.err
+    assert len(steps) == made
+    refused(command(*flags, "--seed", "1"), "in --mixed_precision; got bf16; want no")
+
+
 def test_another_training_is_not_shared(command: Command, flags: list[str], steps: list[str]) -> None:
     command(*flags)
     assert command(*flags, "--seed", "1").results["none"]["cost"]["trained_in"] is None
@@ -149,6 +168,24 @@ def test_what_cannot_change_weights_is_no_fact(same: dict[str, Any]) -> None:
     assert facts(**same) == facts()
 
 
+def test_auto_and_what_it_means_here_are_one_training(
+    command: Command, flags: list[str], steps: list[str], tmp_path: Path
+) -> None:
+    meant = settled(TrainConfig(), "cpu")
+    assert "auto" not in (meant.precision, meant.fused, meant.channels_last)
+    keys = ("precision", "fused", "channels_last")
+    told = [f"train.{key}={str(getattr(meant, key)).lower()}" for key in keys]
+    said = [word for setting in told for word in ("--set", setting)]
+    auto = command(*flags).results["none"]
+    made = len(steps)
+    shared = command(*flags, *said).results["none"]
+    assert (shared["cost"]["trained_in"], len(steps)) == (auto["id"], made)
+    command(*flags, *said, out="alone")
+    assert len(steps) == 2 * made
+    weights = "train/all/final.safetensors"
+    assert files(tmp_path / "runs" / auto["id"])[weights] == files(tmp_path / "alone" / shared["id"])[weights]
+
+
 @pytest.mark.parametrize(
     "other",
     [
@@ -164,6 +201,9 @@ def test_what_cannot_change_weights_is_no_fact(same: dict[str, Any]) -> None:
         {"precision": "bf16"},
         {"train": TrainConfig(budget=9)},
         {"train": TrainConfig(learning_rate=1e-3)},
+        {"train": TrainConfig(precision="fp16")},
+        {"train": TrainConfig(fused=True)},
+        {"train": TrainConfig(channels_last=True)},
     ],
 )
 def test_what_can_change_weights_is_a_fact(other: dict[str, Any]) -> None:
