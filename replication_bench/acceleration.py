@@ -10,11 +10,14 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
+from replication_bench.config import TrainConfig
 from replication_bench.errors import ConfigError
+from replication_bench.machine import choose_precision
 from replication_bench.speed import Backend, Switch, TrainSpeed
 
 READ_EVERY = 20  # steps between two looks at the loss of a device that works asynchronously
 AHEAD = 2
+FP32 = {"no": "fp32"}  # Accelerate's name of it, and ours
 Key = TypeVar("Key")
 Drawn = TypeVar("Drawn")
 
@@ -22,6 +25,13 @@ Drawn = TypeVar("Drawn")
 def switched(switch: Switch, device: torch.device) -> bool:
     """Whether a switch is on; ``auto`` is on for CUDA."""
     return device.type == "cuda" if switch == "auto" else switch
+
+
+def settled(train: TrainConfig, device: str) -> TrainConfig:
+    """``train`` with what ``auto`` means on ``device`` in its place: both train the same weights to the bit."""
+    where, precision = torch.device(device), choose_precision(train.precision, device)
+    switches = {name: switched(getattr(train, name), where) for name in ("fused", "channels_last")}
+    return train.model_copy(update={"precision": FP32.get(precision, precision), **switches})
 
 
 def lay_out(network: nn.Module, channels_last: Switch, backend: Backend, device: torch.device) -> None:

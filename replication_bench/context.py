@@ -48,7 +48,7 @@ class Context:
 
     Attributes:
         backbone: the pretrained parts; frozen.
-        train: training configuration.
+        train: training configuration; in a run no key whose ``auto`` can change a bit says ``auto``.
         sample: sampling configuration; the defaults while training, which runs that sample otherwise share.
         seeds: the run's random streams, for draws that belong to no step and no image.
         training: the examples that the networks learn from, after the hook ``dataset``.

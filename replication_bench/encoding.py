@@ -9,12 +9,14 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from replication_bench import machine
 from replication_bench.acceleration import sent
 from replication_bench.backbone import Backbone
 from replication_bench.data.example import Examples
 from replication_bench.kept import Remembered as Remembered
 from replication_bench.kept import Stored, address
 from replication_bench.method import Batch, Encoded, Method
+from replication_bench.processes import ALONE, Processes
 from replication_bench.seeds import Seeds
 from replication_bench.store import cache_folder
 
@@ -36,6 +38,15 @@ def in_chunks(make: Callable[[range], Tensor], rows: range) -> Tensor:
     return torch.cat([make(rows[start : start + CHUNK]) for start in range(0, len(rows), CHUNK)])
 
 
+def encoder_facts(backbone: Backbone) -> tuple[str, str]:
+    """What the last bits of latents and text states depend on beside what is encoded.
+
+    The model of a GPU is one of them, since devices add in unlike orders. The precision of training is none: VAE and
+    text encoder hold float32 weights and run outside autocast.
+    """
+    return backbone.sha256, machine.device_name(backbone.device.type)
+
+
 class TextStates(Remembered[str]):
     """Text states float [n, length, width] by caption, as many as ``TEXTS_KEPT`` and ``TEXTS_BYTES`` allow."""
 
@@ -47,15 +58,16 @@ class TextStates(Remembered[str]):
 class StoredTexts:
     """Text states of a data set's first captions on disk; those of other captions are remembered in memory."""
 
-    def __init__(self, backbone: Backbone, data: Examples, step: Step):
+    def __init__(self, backbone: Backbone, data: Examples, step: Step, processes: Processes = ALONE):
         captions = list(dict.fromkeys(["", *(example.captions[0] for example in data)]))
         self.place = {caption: row for row, caption in enumerate(captions)}
         self.others, self.device = TextStates(backbone), backbone.device
-        folder = cache_folder() / "encoded" / address("texts", backbone.sha256, captions)
+        folder = cache_folder() / "encoded" / address("texts", *encoder_facts(backbone), captions)
         self.rows = Stored(folder, len(captions), backbone.states_shape)
         self.rows.fill(
             lambda rows: in_chunks(lambda part: backbone.encode_text([captions[i] for i in part]), rows),
             step("encode captions", len(captions)),
+            processes,
         )
 
     def __call__(self, captions: Sequence[str]) -> Tensor:
@@ -75,6 +87,7 @@ class Encoder:
         flip: probability of a horizontal flip.
         cache: ``memory``, ``disk`` or ``none``; see ``TrainSpeed``.
         step: told of the encoding of the whole set.
+        processes: that ``warm`` it together; each then holds all of it.
     """
 
     def __init__(
@@ -85,12 +98,16 @@ class Encoder:
         flip: float,
         cache: str = "memory",
         step: Step = unwatched,
+        processes: Processes = ALONE,
     ):
         self.method, self.data, self.backbone, self.flip = method, data, backbone, flip
-        self.cache, self.watch = cache, step
+        self.cache, self.watch, self.processes = cache, step, processes
 
     def warm(self) -> None:
-        """Encode the whole set now, so that its progress does not fall into that of the first stage."""
+        """Encode the whole set now, so that its progress does not fall into that of the first stage.
+
+        Where there are several processes all of them must call this before anything is encoded.
+        """
         _ = self.cached, self.texts
 
     @cached_property
@@ -99,7 +116,7 @@ class Encoder:
         if self.cache == "none":
             return self.backbone.encode_text
         if self.cache == "disk":
-            return StoredTexts(self.backbone, self.data, self.watch)
+            return StoredTexts(self.backbone, self.data, self.watch, self.processes)
         return TextStates(self.backbone)
 
     @cached_property
@@ -119,25 +136,29 @@ class Encoder:
         return torch.stack([self.backbone.to_tensor(self.data[row].load()) for row in rows])
 
     def in_memory(self) -> tuple[Tensor, Tensor | None]:
-        """See ``cached``; on the device while they are few."""
-        plain: list[Tensor] = []
-        mirrored: list[Tensor] = []
+        """See ``cached``; on the device while they are few. Chunks are the same however many processes share them."""
         channels, height, width = self.backbone.latent_shape
         size = 4 * len(self.data) * channels * height * width * (2 if self.flip else 1)
         device = self.backbone.device if size <= DEVICE_BYTES else torch.device("cpu")
+        sent_as = device if self.processes.count == 1 else torch.device("cpu")
+        starts = range(0, len(self.data), CHUNK)
         progress = self.watch("encode images", len(self.data))
-        for start in range(0, len(self.data), CHUNK):
+
+        def encode(start: int) -> tuple[Tensor, ...]:
             images = self.pixels(range(start, min(start + CHUNK, len(self.data))))
-            plain.append(self.backbone.encode_images(images).to(device))
-            if self.flip:
-                mirrored.append(self.backbone.encode_images(images.flip(-1)).to(device))
-            progress(start + len(images))
-        return torch.cat(plain), torch.cat(mirrored) if mirrored else None
+            views = (images, images.flip(-1)) if self.flip else (images,)
+            return tuple(self.backbone.encode_images(view).to(sent_as) for view in views)
+
+        parts = self.processes.share(
+            starts, encode, lambda chunks: progress(min(chunks * CHUNK, len(self.data)))
+        )
+        plain, *mirrored = (torch.cat(rows).to(device) for rows in zip(*parts, strict=True))
+        return plain, mirrored[0] if mirrored else None
 
     def stored(self, flip: bool) -> Stored:
         """Latents of all images, or of all mirror images, on disk."""
         backbone = self.backbone
-        facts = (backbone.sha256, backbone.pixels, flip, [example.sha256 for example in self.data])
+        facts = (*encoder_facts(backbone), backbone.pixels, flip, [example.sha256 for example in self.data])
         latents = Stored(
             cache_folder() / "encoded" / address("latents", *facts), len(self.data), backbone.latent_shape
         )
@@ -149,6 +170,7 @@ class Encoder:
         latents.fill(
             lambda rows: in_chunks(encode, rows),
             self.watch("encode mirror images" if flip else "encode images", len(self.data)),
+            self.processes,
         )
         return latents
 

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from replication_bench.processes import ALONE, Processes
 from replication_bench.store import write_atomic
 
 VERSION = 1
@@ -93,17 +94,34 @@ class Stored:
         fits = array.shape == (len(self.rows(number)), *self.shape) and array.dtype == np.float32
         return torch.from_numpy(array) if fits else None
 
-    def fill(self, make: Callable[[range], Tensor], progress: Callable[[int], None]) -> None:
+    def fill(
+        self,
+        make: Callable[[range], Tensor],
+        progress: Callable[[int], None],
+        processes: Processes = ALONE,
+    ) -> None:
         """Compute the files that are missing.
 
         Args:
             make: rows of a range, float [n, ...] on any device.
-            progress: told how many rows are there.
+            progress: told how many rows are there, supposing that the others are as quick.
+            processes: take files in turn; all of them call this. Where the others' files do not arrive, since each
+                machine has a disk of its own, every process computes what it misses.
 
         Raises:
             StoreError: the disk is full or cannot be written.
         """
-        for number in range(-(-self.count // ROWS)):
+        files = range(-(-self.count // ROWS))
+        self.compute(files[processes.rank :: processes.count], make, progress)
+        if processes.count > 1:
+            processes.exchange()
+            self.compute(files, make, progress)
+
+    def compute(
+        self, files: Iterable[int], make: Callable[[range], Tensor], progress: Callable[[int], None]
+    ) -> None:
+        """Those of ``files`` that are missing; see ``fill``."""
+        for number in files:
             rows = self.rows(number)
             if self.open(number) is None:
                 array = make(rows).float().cpu().numpy()

@@ -16,7 +16,7 @@ from replication_bench.looks import Images
 from replication_bench.metrics import Evidence, all_metrics
 from replication_bench.results import Measurement
 from replication_bench.search import Neighbours, nearest
-from replication_bench.spaces import measured_further
+from replication_bench.spaces import RowsOf, measured_further, rows_beforehand
 from replication_bench.statistics import measure
 from replication_bench.store import write_atomic
 
@@ -28,12 +28,16 @@ MATCHES_KEPT = 5
 
 
 class Embedded(NamedTuple):
-    """Vectors of a run: training images, held-out ones, training images after the VAE round trip, generated ones."""
+    """Vectors of a run: training images, held-out ones, training images after the VAE round trip, generated ones.
+
+    ``further`` are rows by further embedders.
+    """
 
     train: Vectors
     heldout: Vectors
     ceiling: Vectors
     generated: Vectors
+    further: RowsOf
 
 
 def sampled(run: Run, samples: Sequence[Sample]) -> Images:
@@ -50,17 +54,19 @@ def embed_all(run: Run, samples: Sequence[Sample]) -> Embedded:
     """Vectors of all images; the run's processes share the work."""
     bench, step, processes = run.bench, run.watch.step, run.processes
     train, heldout = bench.splits.train, bench.splits.heldout
+    made = sampled(run, samples)
     return Embedded(
         train=bench.vectors(train, step("embed train", len(train)), processes),
         heldout=bench.vectors(heldout, step("embed heldout", len(heldout)), processes),
         ceiling=bench.ceiling_vectors(step("embed VAE round trip", len(train))),
         generated=embed(
             bench.embedder,
-            sampled(run, samples).load,
+            made.load,
             len(samples),
             step(f"{run.config.method.name}: embed generated", len(samples)),
             processes,
         ),
+        further=rows_beforehand(bench.further, bench.rows_of(made, step, processes)),
     )
 
 
@@ -99,7 +105,7 @@ def find_evidence(run: Run, samples: Sequence[Sample], vectors: Embedded) -> tup
         repeats=[example.repeats for example in splits.train],
         pixels=Pixels(made, bench.images(splits.train), bench.images(splits.heldout)),
         step=step,
-        **measured_further(bench.further, bench.rows_of(made, step), prompts, captions),
+        **measured_further(bench.further, vectors.further, prompts, captions),
     ), matches
 
 

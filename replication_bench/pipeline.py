@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from accelerate import Accelerator
 
 from replication_bench import machine, resolve
+from replication_bench.acceleration import settled
 from replication_bench.config import RunConfig, SampleConfig
 from replication_bench.data.example import Examples
 from replication_bench.encoding import Encoder
@@ -30,7 +31,7 @@ from replication_bench.store import locked, slug, write_json
 from replication_bench.trained.cost import ON_TRUST, cost_of
 from replication_bench.trained.facts import trained_part, training_facts
 from replication_bench.trained.record import Training, write_training
-from replication_bench.trained.sharing import share
+from replication_bench.trained.sharing import lenders, share
 from replication_bench.training import StageJob, Trainer, share_budget
 from replication_bench.workbench import Workbench
 
@@ -100,14 +101,14 @@ class Run:
             )
 
     def write_config(self) -> None:
-        """``config.json``, which shows at once whether all processes see the folder.
+        """``config.json``, in a folder that all processes see.
 
         Raises:
             StoreError: one does not.
         """
         path = self.folder / "config.json"
         self.processes.first(lambda: write_json(path, self.config.recorded()))
-        check_seen(path)
+        check_seen(self.processes, self.folder)
 
     @contextmanager
     def timed(self, name: str) -> Iterator[None]:
@@ -144,7 +145,7 @@ class Run:
         """What the method's hooks may look at."""
         return Context(
             self.bench.backbone,
-            self.config.train,
+            settled(self.config.train, self.bench.device),
             self.config.sample,
             self.seeds,
             public=self.bench.splits.public,
@@ -169,7 +170,9 @@ class Run:
         accelerator = Accelerator(mixed_precision=self.precision, cpu=self.bench.device == "cpu")
         data, method = self.prepare(), resolve.rebuild_method(trained_part(self.config.method))
         train = self.config.train
-        encoder = Encoder(method, data, self.bench.backbone, train.flip, train.cache, self.watch.step)
+        encoder = Encoder(
+            method, data, self.bench.backbone, train.flip, train.cache, self.watch.step, self.processes
+        )
         context = replace(self.context, method=method, sample=SampleConfig())
         return Trainer(method, data, encoder, context, self.seeds, accelerator, self.processes)
 
@@ -186,8 +189,7 @@ class Run:
         found = self.processes.first(lambda: share(self.out, self.folder, jobs, facts))
         with self.timed("train"):
             if not self.processes.first(lambda: all(job.final.exists() for job in jobs)):
-                with self.processes.main_first() if self.config.train.cache == "disk" else nullcontext():
-                    trainer.encoder.warm()
+                trainer.encoder.warm()
             for job in jobs:
                 advance = self.watch.step(f"{name}: train {job.stage.name}", job.images)
 
@@ -198,9 +200,18 @@ class Run:
                 trainer.train_stage(job, progress)
         return trainer, found or self.processes.first(lambda: self.record_training(facts))
 
+    def trains(self) -> bool:
+        """Whether weights are missing that no run of equal training holds."""
+        jobs = self.jobs()
+        if self.config.tuned or all(job.final.exists() for job in jobs):
+            return False
+        return next(lenders(self.out, jobs, training_facts(self, self.prepare())), None) is None
+
     def record_training(self, facts: dict[str, Any]) -> Training:
         """Leave beside the weights what they depend on, so that other runs find them."""
-        training = Training(run=self.id, seconds=self.seconds()["train"], facts=facts)
+        training = Training(
+            run=self.id, seconds=self.seconds()["train"], processes=self.processes.count, facts=facts
+        )
         write_training(self.folder, training)
         return training
 

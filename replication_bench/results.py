@@ -86,8 +86,12 @@ class Cost(Section):
         parameters: of all networks that sampling needs.
         trained_parameters: of all networks that were trained; None as for ``budget``.
         network_calls_per_image: U-Net evaluations for one generated image, counted.
-        seconds: wall-clock seconds by step of the pipeline; not part of any comparison of equality.
+        seconds: wall-clock seconds by step of the pipeline; not part of any comparison of equality. ``train`` holds the
+            encoding of the training images. What an earlier run left in a cache, as ``train.cache=disk`` does with
+            latents, took no time here.
         trained_in: id of the run whose training this one shares, ``seconds["train"]`` included; None for its own.
+        training_processes: that finished the training, each on a device of its own if it is a GPU; None where nothing
+            was trained here or nobody recorded them.
         reason: why nothing is known of the training.
     """
 
@@ -100,6 +104,7 @@ class Cost(Section):
     network_calls_per_image: float
     seconds: dict[str, float] = Field(default_factory=dict)
     trained_in: str | None = None
+    training_processes: int | None = None
     reason: str | None = None
 
     @model_validator(mode="after")

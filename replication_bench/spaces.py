@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -21,6 +21,7 @@ from replication_bench.metrics.metric import NO_FLOATS, NO_INTS, Alignment, Feat
 AUTO, NONE = "auto", "none"
 POCKET, IMAGENET = "pocket-clip", "efficientnet-lite0@lite0-128"
 TURNED_OFF = "measure.alignment is 'none'"
+ALIGNED = ("generated", "train")  # images that have texts
 
 # rows of ``generated``, ``train`` or ``heldout`` by an embedder: as the network gives them where the last is True
 RowsOf = Callable[[Embedder, str, bool], Rows]
@@ -120,6 +121,35 @@ def wanted(embedder: Embedder) -> bool:
     return any(metric.role and embedder.name.startswith(metric.role) for metric in all_metrics())
 
 
+def all_spaces(further: Further) -> dict[str, Embedder]:
+    """The embedders in whose spaces distances are taken, by name; the image-text one where a metric asks for it."""
+    texts = further.texts
+    if texts is None or texts.name in further.fidelity or not wanted(texts):
+        return further.fidelity
+    return {**further.fidelity, texts.name: texts}
+
+
+def asked(further: Further) -> Iterator[tuple[Embedder, str, bool]]:
+    """The rows that ``measured_further`` looks at: what ``RowsOf`` takes."""
+    for embedder in all_spaces(further).values():
+        for role in Features._fields:
+            yield embedder, role, isinstance(embedder, FeatureEmbedder)
+    if further.texts is not None:
+        for role in ALIGNED:
+            yield further.texts, role, False
+
+
+def rows_beforehand(further: Further, rows: RowsOf) -> RowsOf:
+    """``rows`` of all that is ``asked``, computed now: processes share that, and one of them measures."""
+
+    def key(embedder: Embedder, role: str, raw: bool) -> tuple[str, str, str, bool]:
+        return embedder.name, embedder.protocol.hash, role, raw
+
+    wanted_rows = {key(*each): each for each in asked(further)}
+    found = {name: rows(*each) for name, each in wanted_rows.items()}
+    return lambda *each: found[key(*each)]
+
+
 def measured_further(
     further: Further, rows: RowsOf, prompts: Sequence[str], captions: Sequence[str]
 ) -> dict[str, Any]:
@@ -131,12 +161,10 @@ def measured_further(
         prompts: the original prompt of each generated image.
         captions: the first caption of each training image; empty where it has none.
     """
-    spaces = {name: space_of(embedder, rows, prompts) for name, embedder in further.fidelity.items()}
+    spaces = {name: space_of(embedder, rows, prompts) for name, embedder in all_spaces(further).items()}
     texts = further.texts
     if texts is None:
         return {"alignment": further.why, "spaces": spaces}
-    if wanted(texts) and texts.name not in spaces:
-        spaces[texts.name] = space_of(texts, rows, prompts)
-    generated, train = (np.asarray(rows(texts, role, False)) for role in ("generated", "train"))
+    generated, train = (np.asarray(rows(texts, role, False)) for role in ALIGNED)
     alignment: Alignment = align(texts, generated, prompts, train, captions)
     return {"alignment": alignment, "spaces": spaces}

@@ -87,16 +87,16 @@ class Workbench:
             raw,
         )
 
-    def rows_of(self, generated: Images, step: Step) -> RowsOf:
-        """What further embedders make of generated images and of the splits."""
+    def rows_of(self, generated: Images, step: Step, processes: Processes = ALONE) -> RowsOf:
+        """What further embedders make of generated images and of the splits; ``processes`` share the work."""
 
         def rows(embedder: Embedder, role: str, raw: bool) -> Rows:
             examples: Examples = getattr(self.splits, role, self.splits.train)
             count = generated.count if role == "generated" else len(examples)
             advance = step(f"{embedder.name}: {role}", count)
             if role == "generated":
-                return embed(embedder, generated.load, count, advance, raw=raw)
-            return self.vectors(examples, advance, embedder=embedder, raw=raw)
+                return embed(embedder, generated.load, count, advance, processes, raw)
+            return self.vectors(examples, advance, processes, embedder, raw)
 
         return rows
 

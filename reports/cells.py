@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from replication_bench.results import Result
 from reports.columns import MISSING, Column
 from reports.leaderboard import BoardTable, Row
 from reports.values import Value
@@ -109,10 +110,16 @@ def controls(table: BoardTable) -> list[str]:
     return [f"{', '.join(labels)}: control, {why}." for why, labels in found.items()]
 
 
+def on(result: Result) -> str:
+    """What must be known to compare the seconds of training with those of other runs."""
+    count = result.cost.training_processes if result.cost else None
+    return f", on {count} processes" if count not in (None, 1) else ""
+
+
 def shared_training(table: BoardTable) -> list[str]:
     """Which rows use the weights of another run."""
     return [
-        f"{group.label}: trained in {result.cost.trained_in}, whose seconds of training are counted."
+        f"{group.label}: trained in {result.cost.trained_in}, whose seconds of training are counted{on(result)}."
         for group in table.board.groups
         for result in group.results
         if result.cost and result.cost.trained_in

@@ -12,8 +12,10 @@ from replication_bench.results import Result, read_result
 
 NAME = "result.json"
 UNLIKE: Any = {
-    **dict.fromkeys(("created", "passed", "packages", "device", "commit", "schema_version"), True),
-    "cost": {"seconds", "trained_in"},
+    **dict.fromkeys(
+        ("created", "passed", "packages", "device", "commit", "schema_version", "processes"), True
+    ),
+    "cost": {"seconds", "trained_in", "training_processes"},
 }
 
 

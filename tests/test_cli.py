@@ -151,15 +151,27 @@ def test_a_run_end_to_end(
 
 
 def test_killed_anywhere_and_run_again(tiny: Path, pictures: Path, tmp_path: Path) -> None:
-    alone = ("--set", "measure.alignment=none", "--set", "measure.fidelity=none", "--json")
+    alone = (
+        "--set",
+        "measure.alignment=none",
+        "--set",
+        "measure.fidelity=none",
+        "--method",
+        "loyal",
+        "--json",
+    )
     command = [sys.executable, "-m", "replication_bench.cli"]
     whole = subprocess.run(
         [*command, *arguments(tiny, pictures, tmp_path / "whole", *alone)], capture_output=True, check=True
     )
     flags = [*command, *arguments(tiny, pictures, tmp_path / "cut", *alone)]
-    for pattern in ("checkpoint.pt", "batch-0000.json"):
-        kill_when_there(flags, tmp_path / "cut", pattern)
-        assert not list((tmp_path / "cut").rglob("result.json"))
+    for method, place in (
+        ("none", "train/*/checkpoint.pt"),
+        ("loyal", "train/tail/checkpoint.pt"),
+        ("loyal", "samples/batch-0000.json"),
+    ):
+        kill_when_there(flags, tmp_path / "cut", f"*-{method}-*/{place}")
+        assert not list((tmp_path / "cut").glob(f"*-{method}-*/result.json"))
     resumed = subprocess.run(flags, capture_output=True, check=True)
     assert numbers(json.loads(resumed.stdout)) == numbers(json.loads(whole.stdout))
 
@@ -169,11 +181,11 @@ def kill_when_there(flags: list[str], folder: Path, pattern: str) -> None:
         flags, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=dict(os.environ)
     )
     deadline = time.monotonic() + 120
-    while not list(folder.rglob(pattern)) and process.poll() is None and time.monotonic() < deadline:
+    while not list(folder.glob(pattern)) and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.002)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    assert list(folder.rglob(pattern)), f"{pattern} never appeared"
+    assert list(folder.glob(pattern)), f"{pattern} never appeared"
 
 
 @pytest.mark.parametrize("command", ["methods", "datasets", "embedders", "backbones", "doctor"])

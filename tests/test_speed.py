@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -14,7 +15,7 @@ from replication_bench.acceleration import READ_EVERY, LossMeter, ahead, depth, 
 from replication_bench.backbone import Backbone
 from replication_bench.config import SampleConfig, TrainConfig
 from replication_bench.data.example import Examples
-from replication_bench.encoding import Encoder
+from replication_bench.encoding import Encoder, StoredTexts
 from replication_bench.errors import ConfigError, PluginError
 from replication_bench.kept import ROWS, Stored
 from replication_bench.method import Context, Method
@@ -129,6 +130,49 @@ def test_what_is_on_disk_is_not_computed_again(backbone: Backbone, monkeypatch: 
     monkeypatch.setattr(backbone.text_encoder, "forward", None)
     again = trainer(backbone, cache="disk").encoder
     assert torch.equal(again.texts(["", again.data[0].captions[0]]), states)
+
+
+def test_another_device_has_files_of_its_own_and_another_precision_has_none(
+    backbone: Backbone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def folders(**train: Any) -> tuple[Path, Path]:
+        encoder = trainer(backbone, cache="disk", **train).encoder
+        assert isinstance(encoder.texts, StoredTexts)
+        return encoder.stored(False).folder, encoder.texts.rows.folder
+
+    on_cpu = folders()
+    assert folders(precision="bf16") == on_cpu
+    monkeypatch.setattr("replication_bench.machine.device_name", lambda device: "cuda, another GPU")
+    assert not set(folders()) & set(on_cpu)
+
+
+def test_images_and_captions_are_encoded_in_float32_whatever_trains(
+    backbone: Backbone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    halved: dict[str, bool] = {}
+
+    class Looking(Method):
+        def loss(self, *rest: Any) -> Tensor:
+            halved["loss"] = torch.is_autocast_enabled("cpu")
+            return super().loss(*rest)
+
+    def watched(name: str) -> None:
+        encode = getattr(Backbone, name)
+
+        def call(self: Backbone, what: Any) -> Tensor:
+            halved[name] = torch.is_autocast_enabled("cpu")
+            found: Tensor = encode(self, what)
+            return found
+
+        monkeypatch.setattr(Backbone, name, call)
+
+    watched("encode_images")
+    watched("encode_text")
+    work = trainer(backbone, Looking(), cache="none")
+    AcceleratorState._reset_state()
+    work.accelerator = Accelerator(cpu=True, mixed_precision="bf16")
+    work.train_stage(StageJob(work.method.stages(1000)[0], 5, tmp_path), lambda done, loss: None)
+    assert halved == {"encode_images": False, "encode_text": False, "loss": True}
 
 
 def test_captions_that_no_example_has_are_computed_in_memory(backbone: Backbone) -> None:

@@ -52,7 +52,7 @@ def execute(
     progress = new_progress(console, processes.is_main)
     runs = [Run(config, bench, out, Bars(progress)) for config in configs]
     for run in runs:
-        make_ready(run)
+        make_ready(run, lent=origin is not None)
         if origin is not None and processes.first(run.finished) is None:
             processes.first(partial(origin.lend, run))
     done = []
@@ -64,16 +64,22 @@ def execute(
     return done, reference
 
 
-def make_ready(run: Run) -> None:
-    """Everything that can be refused is refused here, before the first run of a command trains."""
+def make_ready(run: Run, lent: bool = False) -> None:
+    """Everything that can be refused is refused here, before the first run of a command trains.
+
+    Args:
+        run: the run.
+        lent: its weights are those of ``--from``.
+    """
     processes = run.bench.processes
-    check_recipe(run.config.train, run.precision)
-    check_same(processes, run.id)
+    check_same(processes, run.id, run.bench.device, run.precision)
     run.jobs()
     if processes.first(run.finished) is None:
         with processes.main_first():
             run.prepare()
         run.method.check(run.context)
+        if not lent and processes.first(run.trains):
+            check_recipe(run.config.train, run.precision)
 
 
 def resolve_all(request: Request, resolve: Resolve = resolve_runs) -> tuple[list[RunConfig], str]:

@@ -14,8 +14,8 @@ from datetime import timedelta
 from itertools import islice
 from typing import Any, TypeVar
 
-from replication_bench.errors import ReplbenchError
-from replication_bench.processes import launch
+from replication_bench.errors import ConfigError, ReplbenchError
+from replication_bench.processes import launch, meeting
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -171,7 +171,7 @@ def joined(device: str) -> Iterator[Processes]:
         device: ``cuda`` or ``cpu``; the same in all of them.
 
     Raises:
-        ConfigError: see ``launch.check_launch``.
+        ConfigError: see ``launch.check_launch`` and ``meeting.meet``.
     """
     if launch.launched().count == 1:
         yield ALONE
@@ -179,12 +179,22 @@ def joined(device: str) -> Iterator[Processes]:
     import torch
     from accelerate import PartialState
 
-    launch.check_launch(device, torch.cuda.device_count())
+    store = meeting.meet(device, refusal(device, torch.cuda.device_count()))
     state: Any = PartialState(cpu=device == "cpu", timeout=WAIT)
     launch.check_sharding(str(state.distributed_type))
     groups = [torch.distributed.new_group(backend="gloo", timeout=wait) for wait in (WAIT, MEET)]
+    del store  # held until here: joining goes through the same one
     yield Processes(state.num_processes, state.process_index, *groups)
     state.destroy_process_group()
+
+
+def refusal(device: str, devices: int) -> ConfigError | None:
+    """What ``launch.check_launch`` raises: the other processes are to hear of it."""
+    try:
+        launch.check_launch(device, devices)
+    except ConfigError as error:
+        return error
+    return None
 
 
 def speaks(error: BaseException) -> bool:

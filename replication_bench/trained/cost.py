@@ -50,6 +50,7 @@ def cost_of(
         images_per_stage={job.stage.name: job.images for job in jobs},
         trained_parameters=network["trained"],
         seconds=seconds_of(run, training),
+        training_processes=training.processes,
         trained_in=None if training.run == run.id else training.run,
         **used,
     )

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from replication_bench import machine, resolve
+from replication_bench.acceleration import settled
 from replication_bench.config import NamedOptions, flatten
 from replication_bench.data.example import Examples
 from replication_bench.provenance import method_record
@@ -48,7 +49,7 @@ def training_facts(run: Run, data: Examples) -> dict[str, Any]:
         "backbone": bench.backbone.sha256,
         "embedder": bench.embedder.protocol.hash,
         "seed": config.seed,
-        "train": config.train.resolved(),
+        "train": settled(config.train, bench.device).resolved(),
         "device": machine.device_name(bench.device),
         "precision": run.precision,
         "packages": machine.package_versions(),

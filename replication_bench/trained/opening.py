@@ -69,6 +69,7 @@ def training_of_result(folder: Path) -> Training | None:
     return Training(
         run=ran.cost.trained_in or result.id,
         seconds=ran.cost.seconds.get("train"),
+        processes=ran.cost.training_processes,
         facts={
             "dataset": {"fingerprint": result.dataset.fingerprint},
             "backbone": ran.backbone.get("sha256", ""),

@@ -23,11 +23,13 @@ class Training(Section):
     Attributes:
         run: id of the run that trained.
         seconds: that it took; None where nobody recorded them.
+        processes: that finished it; None where nobody recorded them.
         facts: everything that can change the weights, plain; see ``replication_bench.trained.facts``.
     """
 
     run: str
     seconds: float | None
+    processes: int | None = None
     facts: dict[str, Any]
 
     @model_validator(mode="after")

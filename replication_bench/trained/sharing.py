@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +29,16 @@ def take_weights(source: Path, training: Training, folder: Path, jobs: Sequence[
     write_training(folder, training)
 
 
+def lenders(out: Path, jobs: Sequence[StageJob], facts: dict[str, Any]) -> Iterator[tuple[Path, Training]]:
+    """Runs in ``out`` that hold the weights of a training of equal facts."""
+    for path in sorted(out.glob(f"*/train/{NAME}")):
+        training = read_training(path)
+        if training is None or training.facts != facts:
+            continue
+        if all((path.parent / job.stage.name / job.final.name).exists() for job in jobs):
+            yield path.parent.parent, training
+
+
 def share(out: Path, folder: Path, jobs: Sequence[StageJob], facts: dict[str, Any]) -> Training | None:
     """The training whose weights ``folder`` holds, taken from another run in ``out`` where one has equal facts.
 
@@ -38,12 +48,9 @@ def share(out: Path, folder: Path, jobs: Sequence[StageJob], facts: dict[str, An
     own = finished_training(folder, jobs)
     if own is not None:
         return own
-    for path in sorted(out.glob(f"*/train/{NAME}")):
-        training = read_training(path)
-        if training is None or training.facts != facts:
-            continue
+    for source, training in lenders(out, jobs, facts):
         try:
-            take_weights(path.parent.parent, training, folder, jobs)
+            take_weights(source, training, folder, jobs)
         except FileNotFoundError:
             continue  # somebody removed that run
         return training

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from reports.boards import Group
 from reports.columns import WORDS, Column
+from reports.figures.names import name_points
 from reports.figures.style import (
     INK,
     MOST_NAMES,
@@ -18,7 +19,6 @@ from reports.figures.style import (
     Picture,
     about_the_others,
     looks,
-    name_points,
     prominent,
 )
 from reports.leaderboard import BoardTable

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -27,11 +27,7 @@ VARIABLES = {INK: "var(--ink)", QUIET: "var(--quiet)", LINE: "var(--line)", NEUT
     colour: f"var(--s{index})" for index, colour in enumerate(SERIES)
 }
 WIDE, NARROW = 7.4, 3.7  # inches; a phone shows the narrow one
-LETTER, LINE_STEP = (
-    4.6,
-    11,
-)  # points: the usual width of a letter in a point's name, and from name to name upwards
-FARTHEST = 4 * LINE_STEP
+LETTER = 4.6  # points: the usual width of a letter in a point's name
 MOST_NAMES = 8  # of points and curves; a picture of more rows names some of them
 SETTINGS: Any = {
     "font.size": 9,
@@ -149,34 +145,6 @@ def only_grid(axes: Axes, axis: str) -> None:
     """Grid lines of one axis alone."""
     axes.grid(False)
     axes.grid(True, axis=axis)  # type: ignore[arg-type]
-
-
-def name_points(axes: Axes, points: Sequence[tuple[float, float, str]]) -> None:
-    """Write names beside points, moved up where two would overlap; left out where it would be too far."""
-    width, height = (72 * side for side in axes.figure.get_size_inches())  # type: ignore[union-attr]
-    (low_x, high_x), (low_y, high_y) = axes.get_xlim(), axes.get_ylim()
-    taken: list[tuple[float, float, float]] = []
-    for x, y, name in sorted(points, key=lambda point: point[1]):
-        at_x, at_y = width * (x - low_x) / (high_x - low_x), height * (y - low_y) / (high_y - low_y)
-        long, right = LETTER * len(name), at_x > 0.6 * width
-        left = at_x - long if right else at_x
-        level = at_y
-        while any(
-            left < end and start < left + long and abs(level - b) < LINE_STEP for start, end, b in taken
-        ):
-            level += LINE_STEP
-        if level - at_y > FARTHEST:
-            continue
-        taken.append((left, left + long, level))
-        axes.annotate(
-            name,
-            (x, y),
-            xytext=(-7 if right else 7, 5 + level - at_y),
-            textcoords="offset points",
-            ha="right" if right else "left",
-            fontsize=8,
-            color=INK,
-        ).set_in_layout(False)
 
 
 def prominent(table: BoardTable) -> list[str]:

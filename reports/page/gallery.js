@@ -108,6 +108,16 @@
     list.insertBefore(item, after === undefined ? null : drawn.get(after));
     drawn.set(index, item);
   };
+  // Paper has no scrolling: it gets the first pairs of the filtered list.
+  const ON_PAPER = 30;
+  addEventListener("beforeprint", () => {
+    list.replaceChildren();
+    drawn = new Map();
+    const printed = Math.min(ON_PAPER, shown.length);
+    for (let index = 0; index < printed; index++) place(index);
+    count.dataset.paper = printed < shown.length ? `; the first ${printed} are printed` : "";
+  });
+  addEventListener("afterprint", () => lay());
   const card = (row, index) => {
     const made = element("button", "card"), two = element("span", "two"), line = element("span", "line");
     made.type = "button";

@@ -11,10 +11,15 @@ from diffusers import AutoencoderTiny, DDPMScheduler, StableDiffusionPipeline, U
 from transformers import CLIPTextModel, CLIPTokenizer
 
 
-def forget_origin(path: Path) -> None:
-    """Take the folder that a part was loaded from out of its configuration: it means nothing elsewhere."""
+def clean_config(path: Path) -> None:
+    """Take out of a part's configuration what only holds here: its folder, and half precision as what to load it in.
+
+    transformers would load the text encoder in the precision of its configuration, diffusers loads the rest in float32.
+    """
     config = json.loads(path.read_text(encoding="utf-8"))
     config.pop("_name_or_path", None)
+    if "dtype" in config:
+        config["dtype"] = "float32"
     path.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
 
 
@@ -34,7 +39,7 @@ def pack(work: Path, out: Path) -> None:
         shutil.rmtree(out / part, ignore_errors=True)
     pipeline.to(torch.float16).save_pretrained(out)
     for path in out.glob("*/config.json"):
-        forget_origin(path)
+        clean_config(path)
     for path in out.rglob("*.safetensors"):
         path.chmod(0o644)  # safetensors writes 0600
     size = sum(path.stat().st_size for path in out.rglob("*") if path.is_file())

@@ -6,30 +6,34 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import os
 import signal
 import sys
 from collections.abc import Callable
 from datetime import timedelta
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from replication_bench import encoding, kept
 from replication_bench.backbone import Backbone
 from replication_bench.config import SampleConfig, TrainConfig
 from replication_bench.data.example import Examples
 from replication_bench.denoiser import UNetDenoiser
+from replication_bench.embedders import cache
 from replication_bench.errors import ConfigError
 from replication_bench.method import Context, Encoded, Method
 from replication_bench.processes import Processes, group, joined
+from replication_bench.processes.agreement import check_same, check_seen
 
 BATCH = 5  # cut into 2 and 3
 IMAGES = 4 * BATCH + 1  # five steps; the last one has no row for the first of two processes
 STEPS = 5
+CHUNK = 2  # images that are embedded or encoded at a time
 SAMPLES = 5  # in batches of 2: the last one is smaller, and one process has a batch more
 RUN = (
     *("--budget", "21", "--samples", "5", "--json"),
@@ -53,7 +57,7 @@ RUN = (
 )
 
 
-@cache
+@functools.cache
 def backbone(folder: Path) -> Backbone:
     """The tiny backbone."""
     return Backbone.load(f"{folder}/tiny")
@@ -119,7 +123,8 @@ def train(
     from replication_bench.training import StageJob, Trainer
 
     assert ctx.training is not None
-    encoder = Encoder(method, ctx.training, ctx.backbone, 0.5)
+    encoder = Encoder(method, ctx.training, ctx.backbone, 0.5, processes=processes)
+    encoder.warm()
     accelerator = Accelerator(cpu=True, mixed_precision="no")
     trainer = Trainer(method, ctx.training, encoder, ctx, ctx.seeds, accelerator, processes)
     job = StageJob(method.stages(ctx.backbone.num_timesteps)[0], IMAGES, job_folder)
@@ -134,6 +139,43 @@ def train(
         trainer.train_stage(job, progress)
     weights = load_file(job.final) if job.final.exists() else {}
     return {"weights": weights, "losses": losses[1:], "drawn": ctx.memo.get("drawn", [])}
+
+
+def latents(folder: Path, processes: Processes, cache: str, disk: str) -> dict[str, Any]:
+    """Latents and text states of all images, and how many images this process encoded."""
+    from replication_bench.encoding import Encoder
+
+    os.environ["REPLBENCH_CACHE"] = str(folder / disk)
+    ctx, seen = context(folder), []
+    ctx.backbone.encode_images = lambda images: (
+        seen.append(len(images))
+        or Backbone.encode_images(  # type: ignore[method-assign]
+            ctx.backbone, images
+        )
+    )
+    assert ctx.training is not None
+    encoder = Encoder(Method(), ctx.training, ctx.backbone, 0.5, cache, processes=processes)
+    try:
+        encoder.warm()
+        cached = encoder.cached
+    finally:
+        del ctx.backbone.encode_images
+    assert cached is not None
+    rows = [torch.stack([one[row] for row in range(len(ctx.training))]) for one in cached if one is not None]
+    return {"rows": rows, "texts": encoder.texts(["", ctx.training[1].captions[0]]), "encoded": sum(seen)}
+
+
+def all_latents(folder: Path, processes: Processes, name: str) -> dict[str, Any]:
+    """In memory, on a disk that all see, and on a disk of each process."""
+    before = os.environ["REPLBENCH_CACHE"]
+    own = f"{name}-latents-{processes.rank}"
+    found = {
+        "memory": latents(folder, processes, "memory", own),
+        "shared disk": latents(folder, processes, "disk", f"{name}-latents"),
+        "own disk": latents(folder, processes, "disk", own),
+    }
+    os.environ["REPLBENCH_CACHE"] = before
+    return found
 
 
 def sample(folder: Path, processes: Processes) -> dict[int, Tensor]:
@@ -212,6 +254,24 @@ def errors(processes: Processes) -> dict[str, str]:
     return found
 
 
+def disagreements(folder: Path, processes: Processes) -> dict[str, str]:
+    """How processes end that differ in one thing, and that differ in none."""
+    rank = processes.rank
+    told = ("id", "cpu", "no"), ("other", "cpu", "no"), ("id", "cuda", "no"), ("id", "cpu", "bf16")
+    names = ("nothing", "run", "device", "precision")
+    found = {
+        name: caught(lambda mine=told[index * rank]: check_same(processes, *mine))  # type: ignore[misc]
+        for index, name in enumerate(names)
+    }
+    for name, mine in (("one folder", folder), ("two folders", folder / f"of-{rank}")):
+        mine.mkdir(exist_ok=True)
+        (mine / "config.json").write_text("left by an earlier attempt", encoding="utf-8")
+        found[name] = caught(lambda mine=mine: check_seen(processes, mine))  # type: ignore[misc]
+        processes.exchange()
+        found[f"left in {name}"] = " ".join(path.name for path in mine.glob(".seen*"))
+    return found
+
+
 def sharded(folder: Path, processes: Processes) -> dict[str, Any]:
     """Training with FSDP, stopped and gone on with: Accelerate shards on GPUs alone, so it is told that these are."""
     from accelerate.state import AcceleratorState, PartialState
@@ -244,6 +304,21 @@ def command(*words: str) -> tuple[int, str, str]:
     return status, out.getvalue(), err.getvalue()
 
 
+def embedded() -> dict[str, int]:
+    """How many images each embedder is given in this process from now on."""
+    from replication_bench.embedders.torch_embedder import TorchEmbedder
+
+    counts: dict[str, int] = {}
+    features = TorchEmbedder.features
+
+    def counted(self: TorchEmbedder, images: Any) -> Any:
+        counts[self.name] = counts.get(self.name, 0) + len(images)
+        return features(self, images)
+
+    TorchEmbedder.features = counted  # type: ignore[method-assign]
+    return counts
+
+
 def main(folder: Path) -> None:
     """What each process does; what it saw goes into a file of its own."""
     from accelerate import PartialState
@@ -252,6 +327,7 @@ def main(folder: Path) -> None:
     # the command runs several times in these processes
     PartialState.destroy_process_group = lambda self, group=None: None  # type: ignore[method-assign]
     group.LINGER, group.MEET = 0.0, timedelta(seconds=4)
+    cache.CHUNK = encoding.CHUNK = kept.ROWS = CHUNK
     with joined("cpu") as processes:
         rank = processes.rank
         found: dict[str, Any] = {"trained": trainings(folder, processes, "together")}
@@ -259,7 +335,9 @@ def main(folder: Path) -> None:
             Method(), context(folder), folder / "together" / "stopped", processes, 2 * BATCH
         )
         found["sampled"] = sample(folder, processes)
+        found["latents"] = all_latents(folder, processes, "together")
         found["errors"] = errors(processes)
+        found["disagreements"] = disagreements(folder, processes)
         found["sharded"] = sharded(folder, processes)
         words = arguments(folder, "together-runs")
         found["refused"] = {
@@ -269,7 +347,9 @@ def main(folder: Path) -> None:
             "batch": command(*words, "--set", "train.batch_size=1"),
             "other": command("doctor"),
         }
+        counts = embedded()
         found["command"] = command(*words)
+        found["embedded"] = counts
         torch.save(found, folder / f"process-{rank}.pt")
         killed(folder)
 

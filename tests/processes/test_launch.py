@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import socket
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from replication_bench import machine
 from replication_bench.config import TrainConfig
-from replication_bench.errors import ConfigError, StoreError
-from replication_bench.processes import ALONE, Processes, launch, speaks
-from replication_bench.processes.agreement import check_seen
+from replication_bench.errors import ConfigError
+from replication_bench.processes import ALONE, Processes, launch, meeting, speaks
 from replication_bench.processes.group import OwnError
+from replication_bench.processes.meeting import told
 
 
 @pytest.fixture(autouse=True)
@@ -100,9 +102,58 @@ def test_only_the_main_process_speaks_but_for_its_own_mistake(monkeypatch: pytes
     assert speaks(OwnError("wrong"))
 
 
-def test_a_folder_that_is_not_shared_is_told(tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match="on a disk that all machines share"):
-        check_seen(tmp_path / "config.json")
+def say(*said: tuple[str, ConfigError | None]) -> list[list[tuple[str, str]]]:
+    """What each process hears through a store in which all say something."""
+    from torch.distributed import HashStore
+
+    store = HashStore()
+
+    def one(rank: int) -> list[tuple[str, str]]:
+        return told(store, rank, len(said), *said[rank])
+
+    with ThreadPoolExecutor(len(said)) as pool:
+        return list(pool.map(one, range(len(said))))
+
+
+def test_all_processes_hear_of_all_devices_and_of_a_mistake() -> None:
+    heard = say(("cpu", None), ("cuda", ConfigError("wrong", got="this")), ("cuda", None))
+    assert heard == [[("cpu", ""), ("cuda", "wrong; got this"), ("cuda", "")]] * 3
+
+
+@pytest.mark.parametrize(
+    ("found", "words"),
+    [
+        ([("cpu", ""), ("cuda", ""), ("cuda", "")], "unlike devices; got 1 on cpu, 2 on cuda; want one kind"),
+        ([("cuda", ""), ("cpu", "more processes than GPUs")], "^more processes than GPUs$"),
+    ],
+)
+def test_processes_that_cannot_join_are_told_before_they_wait(
+    found: list[tuple[str, str]], words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in zip(meeting.NEEDED, ("0", "2", "127.0.0.1", "1"), strict=True):
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("torch.distributed.rendezvous", lambda *words, **more: iter([(None, 0, 2)]))
+    monkeypatch.setattr(meeting, "told", lambda *words: found)
+    with pytest.raises(ConfigError, match=words):
+        meeting.meet("cpu")
+
+
+def test_a_process_that_nobody_joins_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    for name, value in zip(meeting.NEEDED, ("0", "2", "127.0.0.1", port), strict=True):
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(meeting, "PATIENCE", timedelta(seconds=1))
+    with pytest.raises(ConfigError, match=f"do not find each other; in 127.0.0.1:{port}; .*want 2 processes"):
+        meeting.meet("cpu")
+
+
+def test_without_a_store_a_process_speaks_for_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MASTER_ADDR", raising=False)
+    assert meeting.meet("cpu") is None
+    with pytest.raises(ConfigError, match="wrong"):
+        meeting.meet("cpu", ConfigError("wrong"))
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 7])

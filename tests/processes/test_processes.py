@@ -65,6 +65,7 @@ def work_alone(folder: Path) -> dict[str, Any]:
     return {
         "trained": process_case.trainings(folder, ALONE, "alone"),
         "sampled": process_case.sample(folder, ALONE),
+        "latents": process_case.all_latents(folder, ALONE, "alone"),
         "command": process_case.command(*process_case.arguments(folder, "alone-runs")),
     }
 
@@ -82,6 +83,8 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seen]:
     AcceleratorState._reset_state(reset_partial_state=True)  # another test may have left another precision
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("REPLBENCH_CACHE", str(folder / "cache-alone"))
+        for name in ("embedders.cache.CHUNK", "encoding.CHUNK", "kept.ROWS"):
+            patch.setattr(f"replication_bench.{name}", process_case.CHUNK)
         alone = work_alone(folder)
         try:
             output, _ = launched.communicate(timeout=300)
@@ -107,6 +110,18 @@ def test_what_a_step_draws_is_bit_equal_and_cut_by_rows(seen: Seen) -> None:
             # of a single row the second process has it, and the first one joins in with the same
             joined = torch.cat([head, tail]) if len(whole) > 1 else tail
             assert torch.equal(whole, joined)
+
+
+@pytest.mark.parametrize("name", ["memory", "shared disk", "own disk"])
+def test_kept_latents_are_bit_equal_and_shared_where_they_can_be(seen: Seen, name: str) -> None:
+    alone, *together = (work["latents"][name] for work in (seen.alone, *seen.together))
+    assert len(alone["rows"]) == 2
+    assert alone["encoded"] == 12  # six images and their mirror images
+    for work in together:
+        assert all(map(torch.equal, alone["rows"], work["rows"]))
+        assert torch.equal(alone["texts"], work["texts"])
+    encoded = [work["encoded"] for work in together]
+    assert encoded == ([12, 12] if name == "own disk" else [8, 4])
 
 
 @pytest.mark.parametrize("name", TRAINED)
@@ -187,6 +202,22 @@ def test_the_command_gives_the_same_images_and_matches(seen: Seen) -> None:
         assert assert_equal_runs(folder, together[name])["processes"] == 2
 
 
+def test_every_embedder_s_work_is_shared(seen: Seen) -> None:
+    first, second = (work["embedded"] for work in seen.together)
+    assert set(first) == {"pixels", "efficientnet-lite0", "pocket-clip"}
+    for name, count in first.items():
+        assert 0 < second[name] <= count <= second[name] + 6 * process_case.CHUNK
+    # in spaces where nobody looked for copies, the same numbers
+    alone, together = (
+        json.loads(work["command"][1])[0]["measurements"] for work in (seen.alone, seen.together[0])
+    )
+    further = [m["name"] for m in alone if m["embedder"] != "pixels" and m["value"] is not None]
+    assert len(further) > 5
+    values = [{m["name"]: m["value"] for m in found} for found in (alone, together)]
+    for name in further:
+        assert values[0][name] == pytest.approx(values[1][name], rel=1e-2, abs=1e-3), name
+
+
 def test_a_killed_run_of_two_processes_is_finished_by_one(seen: Seen) -> None:
     (folder,) = (seen.folder / "killed-runs").iterdir()
     assert list(folder.rglob("checkpoint.pt"))
@@ -225,3 +256,24 @@ def test_a_mistake_in_one_process_ends_all(seen: Seen) -> None:
     ]
     assert first["in_step_of_one"] == "none"
     assert second["in_step_of_one"] == "OwnError: process 1 of 2: mistake in 1"
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("run", "different data, weights or settings; got id and other;"),
+        ("device", "unlike devices; got cpu and cuda;"),
+        ("precision", "unlike mixed precisions; got no and bf16;"),
+        ("two folders", "does not see what the main one wrote"),
+    ],
+)
+def test_processes_that_disagree_all_end(seen: Seen, name: str, words: str) -> None:
+    for work in seen.together:
+        assert words in work["disagreements"][name]
+
+
+def test_processes_that_agree_go_on_and_leave_nothing(seen: Seen) -> None:
+    for work in seen.together:
+        found = work["disagreements"]
+        assert (found["nothing"], found["one folder"]) == ("none", "none")
+        assert (found["left in one folder"], found["left in two folders"]) == ("", "")

@@ -134,7 +134,7 @@ def test_a_pair_opens_steps_and_closes_by_keyboard(browser: Any) -> None:
     assert browser.find_element("id", "toggle-difference").get_attribute("aria-pressed") == "false"
     press(browser, Keys.ESCAPE)
     wait_for(lambda: not browser.find_element("id", "pair").is_displayed())
-    assert browser.switch_to.active_element.get_attribute("data-index") == "2"
+    wait_for(lambda: browser.switch_to.active_element.get_attribute("data-index") == "2")
 
 
 def test_a_jump_to_the_end_draws_the_end(browser: Any) -> None:
@@ -183,3 +183,25 @@ def test_a_page_without_private_images_opens_and_says_what_it_left_out(driver: A
     assert not driver.find_element("id", "words").is_enabled()
     assert count(driver) == 6 * 12
     assert driver.get_log("browser") == []
+
+
+def test_on_paper_the_board_fits_and_the_first_pairs_are_there(browser: Any) -> None:
+    browser.execute_script(
+        "addEventListener('beforeprint', () => { window.printed = document.querySelectorAll('.card').length; })"
+    )
+    browser.execute_cdp_cmd("Page.printToPDF", {"preferCSSPageSize": True})
+    assert browser.execute_script("return window.printed") == 30
+    wait_for(lambda: len(browser.find_elements("css selector", ".card")) != 30)
+
+    landscape = {"width": 1030, "height": 720, "deviceScaleFactor": 1, "mobile": False}
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", landscape)
+    try:
+        wide = browser.execute_script(
+            "return [...document.querySelectorAll('.board')].map((b) => [b.scrollWidth, innerWidth])"
+        )
+    finally:
+        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+    assert wide
+    assert all(table <= room for table, room in wide)

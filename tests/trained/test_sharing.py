@@ -9,8 +9,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from trained_case import Command, files, same
+from trained_case import Command, files, refused, same
 
+from replication_bench import cli
+from replication_bench.acceleration import settled
 from replication_bench.config import MeasureConfig, NamedOptions, RunConfig, SampleConfig, TrainConfig
 from replication_bench.data.example import Examples
 from replication_bench.resolve import build_method
@@ -99,6 +101,24 @@ def test_a_shared_training_outlives_the_run_that_did_it(
     assert same(again["none"], none)
 
 
+def test_a_launch_is_held_against_the_recipe_only_where_something_is_trained(
+    command: Command, flags: list[str], steps: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flags = [*flags, "--set", "train.precision=fp32"]
+    none = command(*flags).results["none"]
+    monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "bf16")
+    made = len(steps)
+    for words in (
+        (*flags,),  # finished
+        (*flags, "--method", "wen"),  # takes the weights of the first
+        ("--from", str(tmp_path / "runs" / none["id"]), "--method", "prompt-rt"),
+    ):
+        found = command(*words)
+        assert found.status == 0, found.err
+    assert len(steps) == made
+    refused(command(*flags, "--seed", "1"), "in --mixed_precision; got bf16; want no")
+
+
 def test_another_training_is_not_shared(command: Command, flags: list[str], steps: list[str]) -> None:
     command(*flags)
     assert command(*flags, "--seed", "1").results["none"]["cost"]["trained_in"] is None
@@ -148,6 +168,24 @@ def test_what_cannot_change_weights_is_no_fact(same: dict[str, Any]) -> None:
     assert facts(**same) == facts()
 
 
+def test_auto_and_what_it_means_here_are_one_training(
+    command: Command, flags: list[str], steps: list[str], tmp_path: Path
+) -> None:
+    meant = settled(TrainConfig(), "cpu")
+    assert "auto" not in (meant.precision, meant.fused, meant.channels_last)
+    keys = ("precision", "fused", "channels_last")
+    told = [f"train.{key}={str(getattr(meant, key)).lower()}" for key in keys]
+    said = [word for setting in told for word in ("--set", setting)]
+    auto = command(*flags).results["none"]
+    made = len(steps)
+    shared = command(*flags, *said).results["none"]
+    assert (shared["cost"]["trained_in"], len(steps)) == (auto["id"], made)
+    command(*flags, *said, out="alone")
+    assert len(steps) == 2 * made
+    weights = "train/all/final.safetensors"
+    assert files(tmp_path / "runs" / auto["id"])[weights] == files(tmp_path / "alone" / shared["id"])[weights]
+
+
 @pytest.mark.parametrize(
     "other",
     [
@@ -163,6 +201,9 @@ def test_what_cannot_change_weights_is_no_fact(same: dict[str, Any]) -> None:
         {"precision": "bf16"},
         {"train": TrainConfig(budget=9)},
         {"train": TrainConfig(learning_rate=1e-3)},
+        {"train": TrainConfig(precision="fp16")},
+        {"train": TrainConfig(fused=True)},
+        {"train": TrainConfig(channels_last=True)},
     ],
 )
 def test_what_can_change_weights_is_a_fact(other: dict[str, Any]) -> None:
@@ -190,6 +231,30 @@ def test_what_lies_in_files_that_options_name_is_a_fact(tmp_path: Path) -> None:
 def test_a_damaged_record_is_none(broken: str, tmp_path: Path) -> None:
     (tmp_path / "training.json").write_text(broken, encoding="latin-1")
     assert read_training(tmp_path / "training.json") is None
+
+
+def test_results_tell_on_how_many_processes_the_shared_training_ran(
+    command: Command, flags: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    none = command(*flags).results["none"]
+    assert none["cost"]["training_processes"] == 1
+    path = tmp_path / "runs" / none["id"] / "train" / "training.json"
+    record = json.loads(path.read_text("utf-8"))
+    assert record["processes"] == 1
+    path.write_text(json.dumps({**record, "processes": 4}), encoding="utf-8")
+    wen = command(*flags, "--method", "wen").results["wen"]
+    assert (wen["cost"]["training_processes"], wen["processes"]) == (4, 1)
+    cli.main(["leaderboard", str(tmp_path / "runs"), "--format", "md"])
+    note = f"trained in {none['id']}, whose seconds of training are counted, on 4 processes."
+    assert note in capsys.readouterr().out
+
+
+def test_a_record_of_an_older_version_is_read(tmp_path: Path) -> None:
+    older = {"run": "x", "seconds": 1.0, "facts": facts()}
+    (tmp_path / "training.json").write_text(json.dumps(older), encoding="utf-8")
+    found = read_training(tmp_path / "training.json")
+    assert found is not None
+    assert (found.run, found.processes) == ("x", None)
 
 
 def test_weights_without_a_stage_are_not_taken(

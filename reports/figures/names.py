@@ -1,0 +1,81 @@
+"""Names beside the points of a picture, placed so that none covers another or a marker."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from matplotlib.axes import Axes
+
+from reports.figures.style import INK, LETTER, QUIET
+
+LINE_STEP = 11.0  # points, like all lengths here: the height of a name
+FARTHEST = 4 * LINE_STEP
+LEADER = {"arrowstyle": "-", "color": QUIET, "linewidth": 0.7, "shrinkA": 0, "shrinkB": 0}
+MARKER, ASIDE = 3.5, 7.0  # half a marker's width, and from its middle to its name
+
+
+class Box(NamedTuple):
+    """A rectangle in points of the page."""
+
+    left: float
+    right: float
+    low: float
+    high: float
+
+    def meets(self, other: Box) -> bool:
+        """Whether both share some of the page."""
+        across = self.left < other.right and other.left < self.right
+        return across and self.low < other.high and other.low < self.high
+
+
+def name_points(axes: Axes, points: Sequence[tuple[float, float, str]]) -> None:
+    """Write names beside points, on the side and at the height where they cover neither a marker nor a name.
+
+    A name that had to move away is joined to its point by a line; one that finds no room near it is left out.
+    """
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    figure.draw_without_rendering()  # only then are the axes where they will be
+    points_a_pixel = 72 / figure.dpi
+    placed = axes.transData.transform([(x, y) for x, y, _ in points]) * points_a_pixel
+    room = axes.get_window_extent()
+    sides = room.x0 * points_a_pixel, room.x1 * points_a_pixel
+    taken = [Box(x - MARKER, x + MARKER, y - MARKER, y + MARKER) for x, y in placed]
+    for (x, y, name), (at_x, at_y) in sorted(zip(points, placed, strict=True), key=lambda both: both[0][1]):
+        found = free_place(at_x, at_y, LETTER * len(name), sides, taken)
+        if found is None:
+            continue
+        right, shift, box = found
+        taken.append(box)
+        axes.annotate(
+            name,
+            (x, y),
+            xytext=(-ASIDE if right else ASIDE, shift),
+            textcoords="offset points",
+            ha="right" if right else "left",
+            va="center",
+            fontsize=8,
+            color=INK,
+            arrowprops=LEADER if shift != LINE_STEP / 2 else None,
+        ).set_in_layout(False)
+
+
+def free_place(
+    x: float, y: float, long: float, sides: tuple[float, float], taken: Sequence[Box]
+) -> tuple[bool, float, Box] | None:
+    """Where a name of length ``long`` has room: whether left of the point, how far above it, and its box.
+
+    ``sides`` are the picture's left and right ends. Its inner side and the nearest height come first.
+    """
+    beyond = x > sides[0] + 0.6 * (sides[1] - sides[0])
+    steps = range(1, int(FARTHEST / LINE_STEP) + 1)
+    shifts = [LINE_STEP / 2, *(sign * (LINE_STEP * step) for step in steps for sign in (1, -1))]
+    for shift in shifts:
+        for right in (beyond, not beyond):
+            start = x - ASIDE - long if right else x + ASIDE
+            box = Box(start, start + long, y + shift - LINE_STEP / 2, y + shift + LINE_STEP / 2)
+            inside = box.left >= sides[0] and box.right <= sides[1]
+            if inside and not any(box.meets(other) for other in taken):
+                return right, shift, box
+    return None

@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+from itertools import combinations, product
+
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.transforms import Bbox
+
+from reports.figures.names import name_points
+
+
+def drawn(points: list[tuple[float, float, str]]) -> tuple[dict[str, Bbox], list[tuple[float, float]]]:
+    """Where names lie in pixels of 1/72 inch, and the points."""
+    figure = Figure(figsize=(7.4, 3.7), dpi=72)
+    FigureCanvasAgg(figure)
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.set(xlim=(0, 1), ylim=(0, 1))
+    name_points(axes, points)
+    figure.draw_without_rendering()
+    boxes = {text.get_text(): Bbox.from_extents(*text_extents(text)) for text in axes.texts}
+    return boxes, [tuple(axes.transData.transform((x, y))) for x, y, _ in points]
+
+
+def text_extents(text: object) -> tuple[float, float, float, float]:
+    from matplotlib.text import Text
+
+    box = Text.get_window_extent(text)  # type: ignore[arg-type]  # an annotation's own holds its line too
+    return box.x0, box.y0 + 2, box.x1, box.y1 - 2  # a font's ascent and descent are empty for most letters
+
+
+CROWD = [
+    (0.8, 0.30, "rc"),
+    (0.78, 0.31, "none"),
+    (0.77, 0.33, "loyal"),
+    (0.75, 0.34, "dual"),
+    (0.1, 0.9, "augment"),
+]
+
+
+def test_names_cover_neither_names_nor_points() -> None:
+    boxes, points = drawn(CROWD)
+    assert set(boxes) == {name for *_, name in CROWD}
+    assert not [pair for pair in combinations(boxes, 2) if boxes[pair[0]].overlaps(boxes[pair[1]])]
+    covered = [(name, point) for name, point in product(boxes, points) if boxes[name].contains(*point)]
+    assert not covered
+
+
+@pytest.mark.parametrize("x", [0.0, 1.0])
+def test_names_stay_inside(x: float) -> None:
+    boxes, _ = drawn([(x, 0.5, "a long name of a method")])
+    (box,) = boxes.values()
+    assert box.x0 >= 0
+    assert box.x1 <= 7.4 * 72
+
+
+def test_names_without_room_are_left_out() -> None:
+    boxes, _ = drawn([(0.5, 0.5, f"method number {i}") for i in range(30)])
+    assert 4 <= len(boxes) < 30
