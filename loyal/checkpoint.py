@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ from loyal.rau_unet import add_transfer_blocks
 from loyal.skips import CONFIG_KEY, hosts, skip_tensors
 from replication_bench.embedders.weights import read_state
 from replication_bench.errors import WeightsError
+from replication_bench.trained.weights import check_fit
 
 WEIGHTS = ("diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.bin")
 CONVOLUTION = re.compile(r"skip_conv_modules\.(\d+)\.(weight|bias)")
@@ -48,26 +48,6 @@ def read_checkpoint(checkpoint: Path) -> tuple[dict[str, Any], State]:
         raise WeightsError("the checkpoint's config cannot be read", where=folder, got=error) from error
     state = read_state(files[0], "U-Net", f"Give {want}.")
     return plain, {key: value.float() for key, value in state.items()}
-
-
-def check_fit(state: Mapping[str, Tensor], expected: Mapping[str, Tensor], where: Path) -> None:
-    """Whether ``state`` has the keys and shapes of ``expected``.
-
-    Raises:
-        WeightsError: names the first that differs.
-    """
-
-    def differs(got: str, want: str) -> WeightsError:
-        return WeightsError("the checkpoint is of another architecture", where=where, got=got, want=want)
-
-    for key, tensor in expected.items():
-        if key not in state:
-            raise differs(f"no {key}", f"{key} {list(tensor.shape)}")
-        if state[key].shape != tensor.shape:
-            raise differs(f"{key} {list(state[key].shape)}", str(list(tensor.shape)))
-    for key in state:
-        if key not in expected:
-            raise differs(f"{key} {list(state[key].shape)}", "no such key")
 
 
 def new_unet(config: dict[str, Any], where: Path) -> Any:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import torch
 from accelerate import Accelerator
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from replication_bench.acceleration import LossMeter, ahead, depth, parts, ready_to_train, sent
@@ -23,6 +23,7 @@ from replication_bench.processes import ALONE, Processes, launch, sharded
 from replication_bench.processes.rows import AllRows, split_losses
 from replication_bench.seeds import Seeds
 from replication_bench.store import write_atomic
+from replication_bench.trained.weights import load_network, load_optimiser, read_checkpoint
 
 READERS = 8  # threads that open images ahead of time
 Progress = Callable[[int, float], None]  # images seen in this stage, mean loss when it was last read
@@ -72,12 +73,6 @@ def build_network(method: Method, backbone: Backbone, stage: Stage, seeds: Seeds
     """The network of a stage with initial weights that depend on the seed alone."""
     with seeds.ambient("build", stage.name):
         return method.build(backbone, stage)
-
-
-def load_network(network: nn.Module, final: Path) -> nn.Module:
-    """``network`` with the trained weights in the file ``final``, loaded strictly."""
-    network.load_state_dict(load_file(final), strict=True)
-    return network
 
 
 class Drawn(NamedTuple):
@@ -137,7 +132,7 @@ class Trainer:
         return network.to(self.accelerator.device)
 
     def load(self, job: StageJob) -> nn.Module:
-        """A trained stage, rebuilt and loaded strictly; what was trained still asks for gradients."""
+        """A trained stage, rebuilt and loaded by ``load_network``; what was trained still asks for gradients."""
         return load_network(self.build(job.stage), job.final)
 
     def draws(self, job: StageJob, done: int) -> Iterator[tuple[tuple[int, int], Drawn]]:
@@ -288,12 +283,16 @@ class TrainingState:
         self.processes.first(lambda: write_atomic(path, lambda temporary: torch.save(state, temporary)))
 
     def restore(self, path: Path) -> int:
-        """Continue from a checkpoint; returns the images seen so far, 0 without one."""
+        """Continue from a checkpoint; returns the images seen so far, 0 without one.
+
+        Raises:
+            WeightsError: see ``read_checkpoint`` and ``load_optimiser``.
+        """
         if not self.processes.first(path.exists):
             return 0
-        state = torch.load(path, map_location=self.accelerator.device.type, weights_only=True)
         shapes = self.network.state_dict()
+        state = read_checkpoint(path, self.accelerator.device.type, shapes, bool(self.average))
         self.network.load_state_dict(sharded.like_weights(state["network"], shapes), strict=True)
         self.average = sharded.like_weights(state["average"], shapes)
-        self.optimiser.load_state_dict(sharded.like_parameters(state["optimiser"], self.optimiser))
+        load_optimiser(self.optimiser, state["optimiser"], path)
         return int(state["images"])

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from torch import nn
-
 from replication_bench import resolve
 from replication_bench.backbone import Backbone
 from replication_bench.config import RunConfig
@@ -16,7 +14,8 @@ from replication_bench.export.component import fused
 from replication_bench.method import Method
 from replication_bench.results import Result, read_result
 from replication_bench.seeds import Seeds
-from replication_bench.training import StageJob, build_network, load_network
+from replication_bench.trained.weights import load_network
+from replication_bench.training import StageJob, build_network
 
 
 @dataclass(frozen=True)
@@ -75,19 +74,6 @@ def same_backbone(result: Result, config: RunConfig) -> Backbone:
     return backbone
 
 
-def trained_network(job: StageJob, network: nn.Module) -> nn.Module:
-    """The network of a stage with its trained weights.
-
-    Raises:
-        WeightsError: they are missing or do not fit.
-    """
-    try:
-        return load_network(network, job.final)
-    except (OSError, RuntimeError) as error:
-        first = str(error).splitlines()[-1].strip()
-        raise WeightsError("the trained weights cannot be loaded", where=job.final, got=first) from error
-
-
 def open_trained(run: Path) -> Trained:
     """The run in the folder ``run``, on the CPU.
 
@@ -103,7 +89,7 @@ def open_trained(run: Path) -> Trained:
     for stage in method.stages(backbone.num_timesteps):
         network = build_network(method, backbone, stage, seeds)
         if not config.tuned:  # a model that was fine-tuned elsewhere is the backbone itself
-            network = trained_network(StageJob(stage, 0, run / "train" / stage.name), network)
+            network = load_network(network, StageJob(stage, 0, run / "train" / stage.name).final)
         networks.append(fused(network.requires_grad_(False).eval()))
     with seeds.ambient("denoiser"):
         denoiser = method.denoiser(networks)

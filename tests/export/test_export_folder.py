@@ -222,9 +222,11 @@ def test_weights_that_are_missing_or_others_are_refused(broken: Path, export: Ex
     state = load_file(final)
     del state["conv_in.weight"]
     save_file(state, final)
-    refused(export, broken, tmp_path / "to", "the trained weights cannot be loaded")
+    refused(export, broken, tmp_path / "to", "the trained weights are of another architecture")
+    final.write_bytes(b"cut")
+    refused(export, broken, tmp_path / "to", "the trained weights cannot be read")
     final.unlink()
-    refused(export, broken, tmp_path / "to", "the trained weights cannot be loaded")
+    refused(export, broken, tmp_path / "to", "the trained weights cannot be read")
 
 
 def test_another_backbone_of_the_same_name_is_refused(broken: Path, export: Export, tmp_path: Path) -> None:

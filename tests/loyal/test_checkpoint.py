@@ -128,6 +128,43 @@ def test_an_imported_pair_predicts_what_the_authors_classes_predict(
     assert str(tmp_path) not in card
 
 
+def test_an_imported_pair_is_sampled_and_measured(
+    pair: tuple[Path, Path], pictures: Path, tmp_path: Path, replbench: Command
+) -> None:
+    pytest.importorskip("faiss")
+    status, _, err = replbench(*IMPORT, *pair, "--to", tmp_path / "to")
+    assert status == 0, err
+    settings = (
+        "sample.steps=2",
+        "measure.bootstrap=0",
+        "measure.embedder=pixels",
+        "methods.wen.iterations=2",
+    )
+    words = [word for setting in settings for word in ("--set", setting)]
+    found = {}
+    for name in ("to", "checkpoint_front"):
+        status, out, err = replbench(
+            *("run", "--from", tmp_path / name, "--dataset", pictures, "--method", "wen", "--samples", 3),
+            *(*words, "--json", "--out", tmp_path / f"runs-{name}"),
+        )
+        assert status == 0, err
+        found[name] = {result["method"]["name"]: result for result in json.loads(out)}
+    for name in ("none", "wen"):
+        result = found["to"][name]
+        measured = {m["name"]: m["value"] for m in result["measurements"]}
+        assert measured["sim_mean"] is not None
+        assert "fine-tuned elsewhere" in result["cost"]["reason"]
+        # both networks of the pair are sampled
+        assert result["cost"]["parameters"] > found["checkpoint_front"][name]["cost"]["parameters"]
+        images = {
+            other: (tmp_path / f"runs-{other}" / found[other][name]["id"] / "samples").glob("*.png")
+            for other in found
+        }
+        ours, fronts = ([path.read_bytes() for path in sorted(paths)] for paths in images.values())
+        assert len(ours) == 3
+        assert ours != fronts
+
+
 @pytest.mark.parametrize("blocks", [(-1, 0, 1, 2, 3), (0,), (-1,)])
 def test_the_keys_tell_which_skips_have_a_convolution(
     base: Path, tmp_path: Path, blocks: tuple[int, ...]

@@ -335,6 +335,20 @@ def test_bad_requests_are_one_line(
     assert words in err
 
 
+def test_fewer_links_than_asked_is_one_line_before_anything_is_fetched(
+    web: Web, prepare: Prepare, tmp_path: Path
+) -> None:
+    sides = {"WIDTH": [64, 64, 64, 8, 64], "HEIGHT": [64] * 5}
+    path = metadata(tmp_path / "m.parquet", [*good(web, 4), *good(web, 1)], **sides)
+    status, _, err = prepare("--metadata", path, "--size", 5, "--out", tmp_path / "out")
+    assert status == 2
+    assert [line[:10] for line in err.splitlines() if "\u2501" not in line] == ["replbench:"]
+    assert "the metadata holds fewer rows than asked" in err
+    assert "got 3 of 5 rows (left out: 1 a side below 32, 1 a link that stood before); want 5" in err
+    assert "a smaller --size" in err
+    assert sum(web.asked.values()) == 0
+
+
 def test_no_img2dataset_is_one_line(web: Web, command: Command, tmp_path: Path) -> None:
     path = metadata(tmp_path / "m.parquet", good(web, 4))
     status, _, err = command("data", "prepare", "laion-subset", "--metadata", path, "--size", 4,
