@@ -292,11 +292,19 @@ def read_result(path: Path) -> Result:
     """
     try:
         table = json.loads(path.read_text(encoding="utf-8"))
-        if table.get("schema_version", 0) > SCHEMA_VERSION:
+        version = table.get("schema_version", 0)
+        if not isinstance(version, int):
+            raise DataError(
+                "the result's schema version is no number",
+                where=path,
+                got=version,
+                want=f"at most {SCHEMA_VERSION}",
+            )
+        if version > SCHEMA_VERSION:
             raise DataError(
                 "the result is newer than this replbench",
                 where=path,
-                got=f"schema {table['schema_version']}",
+                got=f"schema {version}",
                 want=f"at most {SCHEMA_VERSION}",
                 hint="Upgrade replbench.",
             )

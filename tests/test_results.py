@@ -34,6 +34,7 @@ def test_a_missing_value_needs_a_reason_and_zero_is_a_value() -> None:
         ("[]", "no JSON object"),
         ("{}", "does not follow"),
         ('{"schema_version": 99}', "newer"),
+        ('{"schema_version": "x"}', "no number"),
     ],
 )
 def test_broken_results_are_one_line(text: str, words: str, tmp_path: Path) -> None:
