@@ -207,6 +207,10 @@ def test_every_embedder_s_work_is_shared(seen: Seen) -> None:
     assert set(first) == {"pixels", "efficientnet-lite0", "pocket-clip"}
     for name, count in first.items():
         assert 0 < second[name] <= count <= second[name] + 6 * process_case.CHUNK
+    dataset = json.loads(seen.together[0]["command"][1])[0]["dataset"]
+    texts = dataset["train"] + process_case.SAMPLES
+    for name, images in (("efficientnet-lite0", texts + dataset["heldout"]), ("pocket-clip", texts)):
+        assert first[name] + second[name] == images  # none of them twice
     # in spaces where nobody looked for copies, the same numbers
     alone, together = (
         json.loads(work["command"][1])[0]["measurements"] for work in (seen.alone, seen.together[0])
