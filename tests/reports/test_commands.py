@@ -3,32 +3,22 @@ from __future__ import annotations
 import io
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from rich.console import Console
 
-from replication_bench import cli
 from replication_bench.commands.watch import BLOCKS, TILE, Mosaic, spark, steps
 from replication_bench.progress import Point
 
-
-def run_cli(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
-    try:
-        cli.main(list(map(str, arguments)))
-        status = 0
-    except SystemExit as stop:
-        status = int(stop.code or 0)
-    captured = capsys.readouterr()
-    return status, captured.out, captured.err
+Command = Callable[..., tuple[int, str, str]]
 
 
 @pytest.mark.parametrize("form", ["table", "md", "csv", "tex", "json"])
-def test_the_leaderboard_is_printed_in_every_format(
-    runs: Path, capsys: pytest.CaptureFixture[str], form: str
-) -> None:
-    status, out, err = run_cli(capsys, "leaderboard", runs, "--format", form)
+def test_the_leaderboard_is_printed_in_every_format(runs: Path, replbench: Command, form: str) -> None:
+    status, out, err = replbench("leaderboard", runs, "--format", form)
     assert (status, err) == (0, "")
     assert "loyal" in out
     assert "48.63" in out or form == "csv"
@@ -42,61 +32,59 @@ def test_the_leaderboard_is_printed_in_every_format(
     ],
 )
 def test_bad_flags_are_one_line_and_status_2(
-    runs: Path, capsys: pytest.CaptureFixture[str], flags: list[str], words: str
+    runs: Path, replbench: Command, flags: list[str], words: str
 ) -> None:
-    status, out, err = run_cli(capsys, "leaderboard", runs, *flags)
+    status, out, err = replbench("leaderboard", runs, *flags)
     assert (status, out, err.count("\n")) == (2, "", 1)
     assert words in err
 
 
 @pytest.mark.parametrize("command", ["leaderboard", "report"])
-def test_no_results_are_one_line_and_status_2(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str
-) -> None:
+def test_no_results_are_one_line_and_status_2(tmp_path: Path, replbench: Command, command: str) -> None:
     (tmp_path / "empty").mkdir()
-    status, out, err = run_cli(capsys, command, tmp_path / "empty")
+    status, out, err = replbench(command, tmp_path / "empty")
     assert (status, out, err.count("\n")) == (2, "", 1)
     assert "there are no results" in err
 
 
 def test_unlike_protocols_are_refused_with_both_hashes(
-    runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    runs: Path, tmp_path: Path, replbench: Command
 ) -> None:
     table = json.loads(next(runs.glob("*/result.json")).read_text(encoding="utf-8"))
     (tmp_path / "result.json").write_text(
         json.dumps(table | {"protocol": "3" * 64, "id": "other"}), encoding="utf-8"
     )
-    status, _, err = run_cli(capsys, "leaderboard", runs, tmp_path, "--together")
+    status, _, err = replbench("leaderboard", runs, tmp_path, "--together")
     assert status == 2
     assert "protocol hash pppppppppppp" in err
     assert "333333333333" in err
-    assert run_cli(capsys, "leaderboard", runs, tmp_path)[0] == 0
+    assert replbench("leaderboard", runs, tmp_path)[0] == 0
 
 
 def test_a_report_is_written_where_it_is_asked_for(
-    runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    runs: Path, tmp_path: Path, replbench: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from reports import report
     from reports.figures.all import Pictures
 
     monkeypatch.setattr(report, "pictures", lambda table: Pictures([], []))
-    status, out, err = run_cli(capsys, "report", runs, "--out", tmp_path / "out")
+    status, out, err = replbench("report", runs, "--out", tmp_path / "out")
     assert status == 0
     assert "report.html" in out
     assert "do not share" not in err
     flags = ("report", runs, "--out", tmp_path / "out", "--show-training-images")
-    assert "do not share it" in run_cli(capsys, *flags)[2]
-    status, _, err = run_cli(capsys, *flags, "--redact")
+    assert "do not share it" in replbench(*flags)[2]
+    status, _, err = replbench(*flags, "--redact")
     assert (status, err.count("\n")) == (2, 1)
     assert "in --show-training-images; got also --redact" in err
 
 
 def test_watch_shows_a_run_that_works_and_one_that_is_done(
-    runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    runs: Path, tmp_path: Path, replbench: Command
 ) -> None:
     folder = tmp_path / "runs" / "a"
     shutil.copytree(next(runs.iterdir()), folder)
-    status, out, _ = run_cli(capsys, "watch", folder, "--once")
+    status, out, _ = replbench("watch", folder, "--once")
     assert status == 0
     assert "finished: R 0." in out
     assert "samples so far: 24" in out
@@ -107,7 +95,7 @@ def test_watch_shows_a_run_that_works_and_one_that_is_done(
     (folder / "progress.jsonl").write_text(
         "".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8"
     )
-    out = run_cli(capsys, "watch", tmp_path / "runs")[1]
+    out = replbench("watch", tmp_path / "runs")[1]
     assert "32 / 64" in out
     assert "to go on, run the same command" in out
     assert f"loss {BLOCKS[-1]}{BLOCKS[0]} 0.0303" in out
@@ -128,8 +116,8 @@ def test_samples_stand_side_by_side_as_far_as_they_fit(runs: Path, width: int, a
     assert printed(color_system=None) == ""
 
 
-def test_watching_nothing_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    status, _, err = run_cli(capsys, "watch", tmp_path)
+def test_watching_nothing_is_one_line(tmp_path: Path, replbench: Command) -> None:
+    status, _, err = replbench("watch", tmp_path)
     assert status == 2
     assert "no run to watch" in err
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from contextlib import redirect_stdout
 from io import StringIO
 from pathlib import Path
@@ -67,18 +68,15 @@ def parent(run_flags: list[str], tmp_path_factory: pytest.TempPathFactory) -> Pa
 
 
 @pytest.fixture
-def command(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Command:
+def command(
+    replbench: Callable[..., tuple[int, str, str]], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> Command:
     """``replbench run --out tmp_path/<out>``, with quick settings unless ``plain``."""
 
     def run(*flags: str, out: str = "runs", plain: bool = False) -> Outcome:
         more = [] if plain else quick()
         capsys.readouterr()
-        try:
-            cli.main(["run", *flags, *more, "--out", str(tmp_path / out), "--json"])
-            status = 0
-        except SystemExit as stop:
-            status = int(stop.code or 0)
-        text, err = capsys.readouterr()
+        status, text, err = replbench("run", *flags, *more, "--out", tmp_path / out, "--json")
         results = {result["method"]["name"]: result for result in json.loads(text or "[]")}
         return Outcome(status, results, err)
 
