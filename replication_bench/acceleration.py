@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from replication_bench.config import TrainConfig
 from replication_bench.errors import ConfigError
 from replication_bench.machine import choose_precision
-from replication_bench.speed import Backend, Switch, TrainSpeed
+from replication_bench.speed import FASTER, Backend, Switch, TrainSpeed
 
 READ_EVERY = 20  # steps between two looks at the loss of a device that works asynchronously
 AHEAD = 2
@@ -23,8 +23,8 @@ Drawn = TypeVar("Drawn")
 
 
 def switched(switch: Switch, device: torch.device) -> bool:
-    """Whether a switch is on; ``auto`` is on for CUDA."""
-    return device.type == "cuda" if switch == "auto" else switch
+    """Whether a switch is on; ``auto`` is on where it was measured to be faster."""
+    return device.type in FASTER if switch == "auto" else switch
 
 
 def settled(train: TrainConfig, device: str) -> TrainConfig:

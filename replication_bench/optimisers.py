@@ -6,6 +6,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from replication_bench.extras import missing, require
+from replication_bench.speed import FASTER
 
 if TYPE_CHECKING:
     import torch
@@ -41,6 +42,6 @@ def new_optimiser(parameters: list[nn.Parameter], train: TrainConfig) -> torch.o
             parameters, **common
         )
         return optimiser
-    fused = all(p.is_cuda for p in parameters) if train.fused == "auto" else train.fused
+    fused = all(p.device.type in FASTER for p in parameters) if train.fused == "auto" else train.fused
     # None leaves torch's own choice of loops, which False would change
     return torch.optim.AdamW(parameters, **common, fused=fused or None)

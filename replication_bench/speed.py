@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt
 
 Switch = bool | Literal["auto"]
+FASTER = ("cpu", "cuda")  # devices on which ``auto`` turns a switch on
 Backend = Literal["no", "inductor", "cudagraphs", "aot_eager"]
 
 
@@ -21,11 +22,11 @@ class TrainSpeed(Section):
 
     Attributes:
         optimiser: ``adamw``, or ``adamw-8bit`` of bitsandbytes, whose state takes a quarter of the memory.
-        fused: AdamW as one kernel; ``auto`` on CUDA.
+        fused: AdamW as one kernel; ``auto`` on CUDA and the CPU.
         gradient_checkpointing: compute activations again in the backward pass instead of keeping them.
         accumulate: passes that a step's batch is split into; the step stays the same, the memory falls.
         compile: a backend of ``torch.compile`` for the network.
-        channels_last: memory layout of the network; ``auto`` on CUDA.
+        channels_last: memory layout of the network; ``auto`` on CUDA and the CPU.
         cache: latents and text states are kept in ``memory``, on ``disk`` (memory-mapped, shared between runs), or
             computed at every step (``none``).
         prefetch: steps whose captions and images are drawn ahead in another thread; ``auto`` is 2 on CUDA, else 0.

@@ -11,7 +11,7 @@ from accelerate.state import AcceleratorState
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from replication_bench.acceleration import READ_EVERY, LossMeter, ahead, depth, parts
+from replication_bench.acceleration import READ_EVERY, LossMeter, ahead, depth, lay_out, parts
 from replication_bench.backbone import Backbone
 from replication_bench.config import SampleConfig, TrainConfig
 from replication_bench.data.example import Examples
@@ -81,7 +81,7 @@ def distance(one: dict[str, Tensor], other: dict[str, Tensor]) -> float:
     [
         {"accumulate": 3},
         {"gradient_checkpointing": True},
-        {"channels_last": True},
+        {"channels_last": False},
         pytest.param({"compile": "aot_eager"}, marks=pytest.mark.slow),
         {"cache": "disk"},
         {"cache": "none"},
@@ -106,7 +106,16 @@ def test_the_fused_optimiser_is_used_and_steps_alike() -> None:
         optimiser.step()
         weights.append(weight.detach())
     torch.testing.assert_close(*weights)
-    assert new_optimiser([weight], TrainConfig()).defaults["fused"] is None
+    assert new_optimiser([weight], TrainConfig()).defaults["fused"] is True
+
+
+def test_auto_leaves_a_device_where_it_was_not_measured_alone() -> None:
+    elsewhere = torch.device("meta")
+    assert new_optimiser([nn.Parameter(torch.ones(3, device=elsewhere))], TrainConfig()).defaults["fused"] is None
+    network = nn.Conv2d(2, 2, 3)
+    for device, laid_out in (("meta", False), ("cpu", True)):
+        lay_out(network, "auto", "no", torch.device(device))
+        assert network.weight.is_contiguous(memory_format=torch.channels_last) == laid_out
 
 
 @pytest.mark.parametrize("method", [Method(), Shifted()])
@@ -302,7 +311,7 @@ class Recorded(nn.Linear):
 def test_only_the_network_that_is_called_lies_on_the_device() -> None:
     log: list[str] = []
     front, tail = (Recorded(name, log) for name in ("front", "tail"))
-    config = SampleConfig(offload=True)
+    config = SampleConfig(offload=True, channels_last=False)
     for network in (front, tail):
         parked(network, config)
     ready_to_sample([front, tail], config, torch.device("cpu"))

@@ -129,7 +129,7 @@ def sgd(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_same_through_the_harness_in_single_precision(train: Any, ctx: Context, sgd: None) -> None:
     """Three steps of four rows: apart by a few units in the last place of the weights, 5e-6 of the way when written."""
-    private, plain, before = both(train, "sgd", ctx, clip_norm=LARGE, learning_rate=0.01)
+    private, plain, before = both(train, "sgd", ctx, clip_norm=LARGE, learning_rate=0.01, channels_last=False)
     assert (plain - before).abs().max() > 1e-3
     assert (private - plain).norm() < 5e-5 * (plain - before).norm()
     assert (private - plain).abs().max() < 2e-7
@@ -143,9 +143,9 @@ def test_adam_parts_the_two_only_where_there_is_no_gradient_but_rounding(
     Such weights move whole channels, which the normalisation after them takes away again: in this network of groups of
     one channel, many biases and the embedding of time. All others agree, to 3e-6 of the way when written.
     """
-    private, plain, before = both(train, "adam", ctx, clip_norm=LARGE)
+    private, plain, before = both(train, "adam", ctx, clip_norm=LARGE, channels_last=False)
     request.getfixturevalue("sgd")
-    _, first, _ = both(train, "first", ctx, images=4, clip_norm=LARGE, learning_rate=1.0)
+    _, first, _ = both(train, "first", ctx, images=4, clip_norm=LARGE, learning_rate=1.0, channels_last=False)
     steep = (before - first).abs() > 1e-6
     assert steep.float().mean() > 0.8
     assert (private - plain)[steep].norm() < 3e-5 * (plain - before)[steep].norm()
