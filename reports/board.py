@@ -8,9 +8,9 @@ from pathlib import Path
 from rich.console import RenderableType
 
 from replication_bench.errors import ConfigError, did_you_mean
-from reports.boards import make_boards
 from reports.collect import collect
 from reports.formats import FORMATS
+from reports.grouping import make_boards
 from reports.leaderboard import BoardTable
 from reports.terminal import render
 

@@ -1,10 +1,8 @@
-"""Runs -> boards -> groups: what may stand in one table, and which runs are seeds of one row."""
+"""What a table is made of: groups, each the seeds of one row, and boards, each the groups of one table."""
 
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import PurePath
@@ -12,10 +10,10 @@ from typing import Any
 
 import pandas as pd
 
-from replication_bench.errors import ConfigError, DataError
+from replication_bench.errors import DataError
 from replication_bench.results import Result
 from reports.collect import Run
-from reports.facts import board_parts, budget_of, name_of, setting_of
+from reports.facts import budget_of, name_of, setting_of
 from reports.matches import read_matches, top1
 from reports.values import Value, of_measurement, over_seeds
 
@@ -106,6 +104,14 @@ class Board:
         names = (result.dataset.name, backbone, str(result.embedder.get("name", "")))
         return " · ".join(filter(None, names))
 
+    def unlike(self, other: Board) -> str:
+        """In which parts two boards differ, with both values: 'protocol hash 1111 (a) and 2222 (b)'."""
+        return "; ".join(
+            f"{part} {mine[:12]} ({self.first.id}) and {other.parts[part][:12]} ({other.first.id})"
+            for part, mine in self.parts.items()
+            if other.parts.get(part, mine) != mine
+        )
+
     @property
     def confidence(self) -> float:
         """The share that intervals cover."""
@@ -125,88 +131,3 @@ def confidence_of(result: Result) -> float:
     """The share that a result's intervals cover; 0.95 where it does not say."""
     share = result.config.get("measure", {}).get("confidence")
     return float(share) if isinstance(share, int | float) else 0.95
-
-
-def make_boards(runs: Sequence[Run], together: bool = False) -> list[Board]:
-    """One board for each set of results that may be compared.
-
-    Raises:
-        ConfigError: ``together`` is asked for, and there is more than one board.
-    """
-    found: dict[tuple[str, ...], list[Run]] = {}
-    for run in runs:
-        found.setdefault(tuple(board_parts(run.result).values()), []).append(run)
-    if together and len(found) > 1:
-        first, second = list(found.values())[:2]
-        refuse(first[0].result, second[0].result)
-    return [Board(board_parts(members[0].result), make_groups(members)) for members in found.values()]
-
-
-def unlike(first: Result, second: Result) -> str:
-    """In which part two results differ, with both values: 'protocol hash 1111 (a) and 2222 (b)'."""
-    others = board_parts(second)
-    return "; ".join(
-        f"{part} {mine[:12]} ({first.id}) and {others[part][:12]} ({second.id})"
-        for part, mine in board_parts(first).items()
-        if mine != others[part]
-    )
-
-
-def refuse(first: Result, second: Result) -> None:
-    """Refuse to put two unlike results into one table."""
-    raise ConfigError(
-        "results of unlike boards cannot stand in one table",
-        got=unlike(first, second),
-        hint="Leave out --together, and each gets its own board.",
-    )
-
-
-def make_groups(runs: Sequence[Run]) -> tuple[Group, ...]:
-    """Runs that differ in nothing but the seed, in the order of their first."""
-    found: dict[str, list[Run]] = {}
-    for run in runs:
-        found.setdefault(repr(sorted(setting_of(run.result).items())), []).append(run)
-    settings = [setting_of(members[0].result) for members in found.values()]
-    groups = []
-    for members, setting in zip(found.values(), settings, strict=True):
-        same = [other for other in settings if other["method"] == setting["method"]]
-        ordered = tuple(sorted(members, key=lambda run: (run.result.seed, run.result.id)))
-        groups.append(Group(label_of(setting["method"], unusual(setting, same)), ordered))
-    return tuple(groups)
-
-
-def unusual(setting: dict[str, Any], same: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """The settings that tell a row from the others of its method, by the last word of their key where that is enough.
-
-    A value that more rows have than any other is the usual one and goes without saying, so that of many rows which each
-    vary one setting, each is called by that setting alone.
-    """
-    varied = [key for key in setting if any(other.get(key) != setting[key] for other in same)]
-    told = [key for key in varied if setting[key] != usual([other.get(key) for other in same])]
-    short = [key.rpartition(".")[2] for key in varied]
-    return {
-        name if short.count(name) == 1 else key: setting[key]
-        for key, name in zip(varied, short, strict=True)
-        if key in told
-    }
-
-
-def usual(values: Sequence[Any]) -> Any:
-    """The value that occurs more often than any other; a value that equals nothing where there is none."""
-    counts = Counter(map(repr, values)).most_common(2)
-    if len(counts) > 1 and counts[0][1] == counts[1][1]:
-        return object()
-    return next(value for value in values if repr(value) == counts[0][0])
-
-
-def label_of(method: str, told: dict[str, Any]) -> str:
-    """``loyal`` or ``loyal (tau 300, skips SC3+SC4)``."""
-    words = ", ".join(f"{key} {setting_text(value)}" for key, value in told.items())
-    return f"{method} ({words})" if words else method
-
-
-def setting_text(value: Any) -> str:
-    """A setting as a reader types it."""
-    if isinstance(value, list | tuple):
-        return "+".join(map(str, value)) or "none"
-    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)

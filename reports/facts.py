@@ -36,6 +36,21 @@ def board_parts(result: Result) -> dict[str, str]:
     return {name: value or "none" for name, value in zip(BOARD_PARTS, result.board, strict=True)}
 
 
+def further_protocols(result: Result) -> dict[str, str]:
+    """The protocol hash of every measurement in a space that is not the first embedder's, by what it is called."""
+    return {
+        f"protocol of {m.name}": m.protocol
+        for m in result.measurements
+        if m.protocol and m.protocol != result.protocol
+    }
+
+
+def machine_of(result: Result) -> dict[str, Any]:
+    """Where a run was computed and how: what makes two runs of one seed differ in their last bits."""
+    precision = result.config.get("train", {}).get("precision", "")
+    return {"device": result.device, "precision": precision}
+
+
 def why_control(result: Result, reference: str, cheapest: int | None) -> str:
     """Why a result is a control and no contender; empty where it is none.
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Literal
 
 from replication_bench.metrics.replication import reduction, reduction_floor
 from replication_bench.statistics import percentile_interval
 from reports.boards import Board, Group
+from reports.facts import machine_of
 from reports.sides import side_of
 from reports.significance import Draws, p_value, paired, resampled_r
-from reports.values import NOT_MEASURED, Value, missing, of_measurement, over_seeds
+from reports.values import NOT_MEASURED, Value, missing, of_measurement, over_seeds, spread
 
+ONE_SEED = "one seed each: the interval leaves out how much trainings differ"
 LEAST_KEPT = 0.95  # share of the draws in which the reference exceeds the floor
 Verdict = Literal["supported", "not supported", "undecided"]
 
@@ -53,13 +57,14 @@ def verdict(value: Value, claim: float = 0.0) -> Verdict:
 
 
 def reference_group(board: Board, group: Group, reference: str) -> Group | None:
-    """The reference of the group's own budget and of its other settings, or else what comes closest to that."""
-    found = board.groups_of(reference)
-    return min(
-        found,
-        key=lambda g: (g.budget != group.budget, unlike_settings(g, group), g.budget or 0),
-        default=None,
-    )
+    """The reference of the group's own budget, its other settings and its device, or else what comes closest."""
+    device = machine_of(group.results[0])
+
+    def distance(other: Group) -> tuple[bool, int, bool, int]:
+        elsewhere = machine_of(other.results[0]) != device
+        return other.budget != group.budget, unlike_settings(other, group), elsewhere, other.budget or 0
+
+    return min(board.groups_of(reference), key=distance, default=None)
 
 
 def unlike_settings(one: Group, other: Group) -> int:
@@ -84,9 +89,9 @@ def compare(group: Group, other: Group | None, absent: str, confidence: float) -
     if not seeds:
         return no_comparison(f"no seed in common with {other.label}")
     r, base, floor = (
-        mean_of(group, "R", seeds),
-        mean_of(other, "R", seeds),
-        mean_of(group, "floor_95pc", seeds),
+        by_seed(group, "R", seeds),
+        by_seed(other, "R", seeds),
+        by_seed(group, "floor_95pc", seeds),
     )
     if isinstance(r, str) or isinstance(base, str):
         return no_comparison(f"R is missing: {r if isinstance(r, str) else base}")
@@ -94,25 +99,43 @@ def compare(group: Group, other: Group | None, absent: str, confidence: float) -
     pairs = [pair for pair in pairs if len(pair.method)]
     draws = resampled_r(pairs) if len(pairs) == len(seeds) else None
     p, n = p_value(pairs), sum(len(pair.method) for pair in pairs)
-    return Comparison(
-        other.label,
-        with_interval(reduction(r, base), draws, 0.0, confidence),
+    plain = with_interval(reduction, r, base, draws, 0.0, confidence)
+    above = (
         missing(f"the floor is missing: {floor}")
         if isinstance(floor, str)
-        else with_interval(reduction_floor(r, base, floor), draws, floor, confidence),
-        missing(p) if isinstance(p, str) else Value(p, n=n),
-        n,
+        else above_floor(r, base, fmean(floor), draws, confidence)
     )
+    return Comparison(other.label, plain, above, missing(p) if isinstance(p, str) else Value(p, n=n), n)
 
 
-def mean_of(group: Group, name: str, seeds: list[int]) -> float | str:
-    """Mean of a measurement over these seeds, or why there is none."""
-    found = over_seeds([of_measurement(r.measurement(name)) for r in group.results if r.seed in seeds])
-    return found.reason or NOT_MEASURED if found.value is None else found.value
+def by_seed(group: Group, name: str, seeds: Sequence[int]) -> list[float] | str:
+    """A measurement in each of these seeds, or why one of them has none."""
+    found = [of_measurement(r.measurement(name)) for r in group.results if r.seed in seeds]
+    values = [value.value for value in found if value.value is not None]
+    return values if len(values) == len(found) else over_seeds(found).reason or NOT_MEASURED
 
 
-def with_interval(value: float | str, draws: Draws | None, floor: float, confidence: float) -> Value:
-    """A reduction with the interval of a paired bootstrap; without one where a seed has lost its matches."""
+def above_floor(
+    r: Sequence[float], base: Sequence[float], floor: float, draws: Draws | None, confidence: float
+) -> Value:
+    """The reduction with the floor taken from both sides."""
+    return with_interval(lambda a, b: reduction_floor(a, b, floor), r, base, draws, floor, confidence)
+
+
+def with_interval(
+    reduce: Callable[[float, float], float | str],
+    r: Sequence[float],
+    base: Sequence[float],
+    draws: Draws | None,
+    floor: float,
+    confidence: float,
+) -> Value:
+    """A reduction of the means over seeds, with the wider of two intervals.
+
+    One is of a paired bootstrap, which takes the networks as they were trained; the other Student's over the seeds'
+    own reductions, which asks what other trainings would give. None where a seed has lost its matches.
+    """
+    value = reduce(fmean(r), fmean(base))
     if isinstance(value, str):
         return missing(value)
     if draws is None:
@@ -122,4 +145,10 @@ def with_interval(value: float | str, draws: Draws | None, floor: float, confide
     if not kept.mean() > LEAST_KEPT:
         return Value(value, note="no interval: the reference hardly exceeds the floor")
     low, high = percentile_interval(list(1 - method[kept] / reference[kept]), confidence)
-    return Value(value, min(low, value), max(high, value))
+    own = [reduce(*pair) for pair in zip(r, base, strict=True)]
+    if lost := [one for one in own if isinstance(one, str)]:
+        return Value(value, note=f"no interval: of one seed, {lost[0]}")
+    if len(own) == 1:
+        return Value(value, min(low, value), max(high, value), note=ONE_SEED)
+    half = spread([float(one) for one in own], confidence)
+    return Value(value, min(low, value - half), max(high, value + half))

@@ -16,12 +16,12 @@ from markupsafe import Markup
 
 from replication_bench._version import __version__
 from replication_bench.store import check_writable, write_atomic
-from reports.boards import make_boards, unlike
 from reports.collect import Collection, Run, collect
 from reports.facts import name_of
 from reports.figures.all import Pictures, pictures
 from reports.formats import FORMATS
 from reports.gallery import Gallery
+from reports.grouping import make_boards
 from reports.leaderboard import BoardTable
 from reports.page_view import board_view, glossary, tints_of
 from reports.privacy import Rules, make_rules
@@ -215,7 +215,7 @@ def unfinished(found: Collection) -> list[str]:
 
 def difference(tables: Sequence[BoardTable]) -> str:
     """In what the first two boards differ."""
-    return unlike(tables[0].board.first, tables[1].board.first) if len(tables) > 1 else ""
+    return tables[0].board.unlike(tables[1].board) if len(tables) > 1 else ""
 
 
 def run_view(run: Run) -> dict[str, Any]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from statistics import NormalDist, fmean, variance
+from statistics import fmean, variance
 from typing import NamedTuple
 
 from scipy.stats import t as student
 
 from replication_bench.results import Measurement
 
+BOUNDS = {"share": (0.0, 1.0), "cosine": (-1.0, 1.0)}
 NOT_MEASURED = "not measured in this run"
 
 
@@ -51,8 +52,7 @@ def of_measurement(found: Measurement | None) -> Value:
 def over_seeds(found: Sequence[Value], unit: str = "", confidence: float = 0.95) -> Value:
     """The mean over seeds; missing where one seed is missing, since a mean of the others would flatter.
 
-    Its interval: the standard error is the larger of what the seeds' own intervals say and what the spread between
-    seeds says. Without own intervals it is Student's over the seeds.
+    Its interval is the wider of two: Student's over the seeds, and what the seeds' own intervals say of a mean.
     """
     lost = [value for value in found if value.value is None]
     if lost:
@@ -63,26 +63,24 @@ def over_seeds(found: Sequence[Value], unit: str = "", confidence: float = 0.95)
     values = [value.value for value in found if value.value is not None]
     notes = dict.fromkeys(value.note for value in found if value.note)
     mean = fmean(values)
-    half = half_width(found, values, confidence)
+    half = max(spread(values, confidence), own_width(found))
     low, high = clipped(mean - half, mean + half, unit, mean)
     return Value(mean, low, high, found[0].n, note="; ".join(notes) or None)
 
 
-def half_width(found: Sequence[Value], values: Sequence[float], confidence: float) -> float:
-    """Half the interval of a mean over seeds."""
-    between = variance(values) / len(values)
-    widths = [
-        (value.high - value.low) / 2 for value in found if value.high is not None and value.low is not None
-    ]
-    if len(widths) < len(found):
-        return float(student.ppf(0.5 + confidence / 2, len(values) - 1)) * math.sqrt(between)
-    z = NormalDist().inv_cdf(0.5 + confidence / 2)
-    within = fmean((width / z) ** 2 for width in widths) / len(widths)
-    return z * math.sqrt(max(between, within))
+def spread(values: Sequence[float], confidence: float) -> float:
+    """Half of Student's interval of the mean of at least two values."""
+    factor = float(student.ppf(0.5 + confidence / 2, len(values) - 1))
+    return factor * math.sqrt(variance(values) / len(values))
+
+
+def own_width(found: Sequence[Value]) -> float:
+    """Half the interval of the mean if the seeds' own intervals told all of it; 0 where one has none."""
+    halves = [(value.high - value.low) / 2 for value in found if None not in (value.low, value.high)]  # type: ignore[operator]
+    return math.sqrt(fmean(half**2 for half in halves) / len(halves)) if len(halves) == len(found) else 0.0
 
 
 def clipped(low: float, high: float, unit: str, mean: float) -> tuple[float, float]:
-    """An interval of a share stays within [0, 1]; none leaves out its own mean."""
-    if unit == "share":
-        low, high = max(low, 0.0), min(high, 1.0)
-    return min(low, mean), max(high, mean)
+    """An interval stays within what its unit allows; none leaves out its own mean."""
+    least, most = BOUNDS.get(unit, (-math.inf, math.inf))
+    return min(max(low, least), mean), max(min(high, most), mean)

@@ -111,7 +111,10 @@ def test_the_fused_optimiser_is_used_and_steps_alike() -> None:
 
 def test_auto_leaves_a_device_where_it_was_not_measured_alone() -> None:
     elsewhere = torch.device("meta")
-    assert new_optimiser([nn.Parameter(torch.ones(3, device=elsewhere))], TrainConfig()).defaults["fused"] is None
+    assert (
+        new_optimiser([nn.Parameter(torch.ones(3, device=elsewhere))], TrainConfig()).defaults["fused"]
+        is None
+    )
     network = nn.Conv2d(2, 2, 3)
     for device, laid_out in (("meta", False), ("cpu", True)):
         lay_out(network, "auto", "no", torch.device(device))

@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from reports.boards import Board, Group, setting_text
+from reports.boards import Board, Group
 from reports.columns import ARROWS
 from reports.figures.style import NEUTRAL, QUIET, SERIES, Picture, only_grid
+from reports.grouping import setting_text
 from reports.leaderboard import BoardTable
 from reports.reductions import reference_group
 from reports.values import Value

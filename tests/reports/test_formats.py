@@ -16,9 +16,9 @@ from run_folders import write_runs
 from replication_bench.results import Result
 from reports import catalogue
 from reports.board import Leaderboard
-from reports.boards import make_boards
 from reports.collect import Run
 from reports.formats import FORMATS, as_csv, latex, markdown
+from reports.grouping import make_boards
 from reports.leaderboard import BoardTable
 
 GOLDEN = Path(__file__).parent / "golden"

@@ -6,15 +6,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from run_folders import matches_of, result_of, write_run
+from run_folders import matches_of, result_of, write_run, write_runs
 
 from replication_bench.errors import ConfigError
 from replication_bench.results import Result
 from reports import reductions
 from reports.board import Leaderboard
-from reports.boards import make_boards
 from reports.cells import remarks
 from reports.collect import Run
+from reports.grouping import make_boards
 from reports.leaderboard import BoardTable, Row
 from reports.pareto import front
 from reports.reductions import verdict
@@ -118,14 +118,45 @@ def test_unlike_results_get_two_boards_and_are_never_forced_into_one(
     assert second in str(caught.value)
 
 
-def test_the_reduction_has_a_paired_interval_that_holds_it(runs: Path) -> None:
-    (table,) = Leaderboard().tables([runs])
-    found = row(table, "loyal").values["reduction"]
-    assert found.low is not None
-    assert found.low < found.value < found.high
-    assert found.low > 0
-    assert row(table, "loyal").verdicts["reduction"] == "supported"
-    assert row(table, "loyal").values["p"].value < 0.01
+def further(result: Result, name: str, protocol: str) -> Result:
+    """The result with one more measurement, in another embedder's space."""
+    found = result.measurements[0].model_copy(update={"name": name, "embedder": "clip", "protocol": protocol})
+    return result.model_copy(update={"measurements": (*result.measurements, found)})
+
+
+def test_unlike_protocols_of_a_further_embedder_are_unlike_boards(
+    none: Result, loyal: Result, dual: Result
+) -> None:
+    results = [further(none, "fd_clip", "4" * 64), further(loyal, "fd_clip", "5" * 64), dual]
+    runs = [Run(result, NOWHERE) for result in results]
+    boards = make_boards(runs)
+    assert [[g.label for g in board.groups] for board in boards] == [["none", "dual"], ["loyal"]]
+    assert boards[0].id != boards[1].id
+    with pytest.raises(ConfigError, match=r"protocol of fd_clip 4{12} .* and 5{12}"):
+        make_boards(runs, together=True)
+    alike = [further(none, "fd_clip", "4" * 64), further(loyal, "fd_clip", "4" * 64)]
+    assert len(make_boards([Run(result, NOWHERE) for result in alike], together=True)) == 1
+    spread = [further(none, "fd_clip", "4" * 64), further(loyal, "fd_dino", "5" * 64)]
+    assert len(make_boards([Run(result, NOWHERE) for result in spread], together=True)) == 1
+
+
+def test_a_seed_counts_once(make: Make) -> None:
+    first, again = make(), make().model_copy(update={"id": "again", "device": "cuda, H100"})
+    other, fine = make(seed=1), make(method="loyal")
+    table = table_of(first, again, fine)
+    assert {r.label: r.seeds for r in table.rows if r.seeds} == {
+        "none (device cpu)": (0,),
+        "none (device cuda, H100)": (0,),
+        "loyal": (0,),
+    }
+    near = make(method="loyal", values={"R": 0.5}).model_copy(update={"device": "cuda, H100"})
+    slow = table_of(first, again, near).comparisons["loyal"][0].against
+    assert slow == "none (device cuda, H100)"
+    assert [r.seeds for r in table_of(first, other.model_copy(update={"device": "cuda, H100"})).rows] == [
+        (0, 1)
+    ]
+    twice = table_of(first, make().model_copy(update={"id": "twice"}))
+    assert [r.label for r in twice.rows] == [f"none (id {first.id})", "none (id twice)"]
 
 
 def test_without_matches_there_is_a_reduction_but_no_interval(none: Result, loyal: Result) -> None:
@@ -155,10 +186,10 @@ def test_a_verdict_follows_from_the_interval(low: float, high: float, claim: flo
 
 
 def test_a_printed_reduction_is_judged_in_both_readings(
-    runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reductions, "side_of", lambda method: "data" if method == "dual" else "other")
-    (table,) = Leaderboard().tables([runs])
+    (table,) = Leaderboard().tables([write_runs(tmp_path, count=200, seeds=range(3))])
     assert [(c.reading, c.claimed, c.verdict) for c in table.claims] == [
         ("none", 0.4863, "not supported here"),
         ("dual", 0.4863, "not supported here"),

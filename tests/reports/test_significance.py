@@ -25,6 +25,16 @@ def test_a_constant_shift_that_intervals_of_either_side_would_hide_is_found() ->
     assert p_value([same]) > 0.01
 
 
+def test_trainings_that_disagree_outweigh_pairs_that_do_not() -> None:
+    base = np.random.default_rng(0).uniform(0, 1, 200)
+    agreed = [Pair(base - 0.1, base), Pair(base - 0.11, base), Pair(base - 0.09, base)]
+    apart = [Pair(base - 0.1, base), Pair(base - 0.3, base), Pair(base + 0.02, base)]
+    assert p_value(agreed) == pytest.approx(
+        0.00331, abs=1e-5
+    )  # t = 0.1 / (0.01 / sqrt 3), two degrees of freedom
+    assert p_value(apart) > 0.3
+
+
 def test_equal_sets_do_not_differ() -> None:
     base = np.linspace(0, 1, 50)
     assert p_value([Pair(base, base)]) == 1

@@ -21,18 +21,21 @@ def test_seeds_that_agree_are_as_sure_as_their_intervals_allow() -> None:
 
 def test_seeds_that_disagree_widen_the_interval() -> None:
     found = over_seeds([Value(0.2, 0.19, 0.21), Value(0.8, 0.79, 0.81)])
-    assert found.low == pytest.approx(0.5 - 1.959964 * 0.3)
+    assert found.low == pytest.approx(0.5 - 12.7062 * 0.3, abs=1e-3)
+    third = over_seeds([Value(0.2, 0.19, 0.21), Value(0.8, 0.79, 0.81), Value(0.5, 0.49, 0.51)])
+    assert third.low == pytest.approx(0.5 - 4.30265 * 0.3 / math.sqrt(3), abs=1e-4)
 
 
 def test_without_own_intervals_the_spread_between_seeds_decides() -> None:
     found = over_seeds([Value(1.0), Value(3.0)])
     assert found.value == 2
-    assert found.high == pytest.approx(2 + 12.7062, abs=1e-3)  # Student, one degree of freedom
+    assert found.high == pytest.approx(2 + 12.7062, abs=1e-3)
 
 
 def test_a_share_stays_within_its_bounds() -> None:
     found = over_seeds([Value(0.0, 0.0, 0.05), Value(0.0, 0.0, 0.05)], "share")
     assert (found.value, found.low) == (0, 0)
+    assert over_seeds([Value(0.2), Value(0.9)], "cosine")[1:3] == (-1, 1)
 
 
 def test_a_seed_without_a_value_makes_the_mean_missing() -> None:

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from run_folders import matches_of, result_of, write_run
+
+from reports.board import Leaderboard
+from reports.leaderboard import Row
+from reports.reductions import ONE_SEED
+
+TRAIN = [(f"{i}.png", f"picture {i}") for i in range(8)]
+COUNT = 200
+
+
+def loyal_of(root: Path, factors: Sequence[float], floor: float = 0.2) -> Row:
+    """The row of ``loyal`` whose similarities are those of ``none`` times ``factors``, one a seed."""
+    for seed, factor in enumerate(factors):
+        base = matches_of("none", seed, TRAIN, COUNT)
+        base["similarity"] = np.random.default_rng(0).uniform(0.4, 0.8, len(base))
+        for method, scale in (("none", 1.0), ("loyal", factor)):
+            matches = base.assign(similarity=base["similarity"] * scale)
+            result = result_of(method, seed, matches, values={"floor_95pc": floor})
+            write_run(root / result.id, result, matches, pictures=False)
+    (table,) = Leaderboard().tables([root])
+    return next(row for row in table.rows if row.label == "loyal")
+
+
+def test_seeds_that_agree_are_as_sure_as_their_pairs(tmp_path: Path) -> None:
+    row = loyal_of(tmp_path, [0.9, 0.9, 0.9])
+    assert tuple(row.values["reduction"][:3]) == pytest.approx((0.1, 0.1, 0.1))
+    assert row.verdicts["reduction"] == "supported"
+    assert row.values["p"].value < 0.001
+
+
+def test_seeds_that_disagree_leave_undecided_what_their_pairs_alone_would_support(tmp_path: Path) -> None:
+    row = loyal_of(tmp_path, [1.0, 0.96])
+    found = row.values["reduction"]
+    assert tuple(found[:3]) == pytest.approx((0.02, 0.02 - 12.7062 * 0.02, 0.02 + 12.7062 * 0.02), abs=1e-4)
+    assert row.verdicts["reduction"] == "undecided"
+    assert row.values["p"].value == pytest.approx(0.5, abs=1e-6)  # t = 1 with one degree of freedom
+
+
+def test_the_floor_widens_the_interval_of_what_is_above_it(tmp_path: Path) -> None:
+    row = loyal_of(tmp_path, [0.9, 0.8, 0.85])
+    plain, above = row.values["reduction"], row.values["reduction_floor"]
+    r = plain.value and above.value and plain.value / above.value  # (R - floor) / R of the reference
+    assert (above.high - above.value) * r == pytest.approx(plain.high - plain.value)
+    assert row.verdicts["reduction"] == "supported"
+
+
+def test_one_seed_says_what_its_interval_leaves_out(tmp_path: Path) -> None:
+    row = loyal_of(tmp_path, [0.9])
+    assert row.values["reduction"].note == ONE_SEED
+    assert row.values["p"].value < 0.001
+
+
+def test_a_seed_whose_reference_does_not_exceed_the_floor_takes_the_interval(tmp_path: Path) -> None:
+    for seed, scale in ((0, 1.0), (1, 0.4)):
+        base = matches_of("none", seed, TRAIN, COUNT)
+        base["similarity"] = np.random.default_rng(seed).uniform(0.4, 0.8, len(base)) * scale
+        for method in ("none", "loyal"):
+            result = result_of(method, seed, base, values={"floor_95pc": 0.5})
+            write_run(tmp_path / result.id, result, base, pictures=False)
+    (table,) = Leaderboard().tables([tmp_path])
+    found = next(row for row in table.rows if row.label == "loyal").values["reduction_floor"]
+    assert found.low is None
+    assert "does not exceed the floor" in (found.note or "")
