@@ -10,6 +10,7 @@ from reports.columns import MISSING, Column
 from reports.leaderboard import BoardTable, Row
 from reports.values import Value
 
+ON_FRONT = "◇"
 MARKS = {"supported": "✓", "not supported": "✗", "undecided": "?"}
 ROLE_WORDS = {
     "method": "",
@@ -45,10 +46,10 @@ class Cell(NamedTuple):
 def cell(table: BoardTable, row: Row, column: Column) -> Cell:
     """The cell of a row and a column."""
     value = row.values[column.key]
+    footnote = table.reasons.get(value.reason or "", 0) if value.value is None else 0
     if row.role == "reported":
         text = MISSING if value.value is None else f"{value.value * column.scale:.10g}"
-        return Cell(text, "", 0, "", value)
-    footnote = table.reasons.get(value.reason or "", 0) if value.value is None else 0
+        return Cell(text, "", footnote, "", value)
     return Cell(column.text(value), column.interval(value), footnote, row.verdicts.get(column.key, ""), value)
 
 
@@ -63,8 +64,9 @@ def rank_text(row: Row) -> str:
 
 
 def label_text(row: Row) -> str:
-    """The label with the row's role."""
-    return f"{row.label} ({ROLE_WORDS[row.role]})" if row.role in ("control", "reference") else row.label
+    """The label with the row's role, and a sign where it stands on a Pareto front."""
+    role = f" ({ROLE_WORDS[row.role]})" if row.role in ("control", "reference") else ""
+    return f"{row.label}{role}{f' {ON_FRONT}' if row.front else ''}"
 
 
 def seeds_text(row: Row) -> str:
@@ -96,9 +98,27 @@ def remarks(table: BoardTable) -> list[str]:
         f"Ranked by {table.column(table.sort).title}. Values are means over seeds, with {share} intervals in brackets. "
         "Signs behind a reduction: ✓ its interval lies above 0, ✗ not above 0, ? undecided."
     ]
-    lines += controls(table) + shared_training(table)
+    lines += on_fronts(table) + two_seeds(table) + controls(table) + shared_training(table)
     lines += [f"{row.label}: {row.why}" for row in table.rows if row.role == "reported"]
     return list(dict.fromkeys(lines + warnings(table) + result_notes(table)))
+
+
+def on_fronts(table: BoardTable) -> list[str]:
+    """Which rows stand on each Pareto front, in the order of the table."""
+    return [
+        f"{ON_FRONT} Pareto front of R and {table.column(name).title}, controls left out: "
+        f"{', '.join(row.label for row in table.rows if name in row.front)}."
+        for name in table.fronts
+    ]
+
+
+def two_seeds(table: BoardTable) -> list[str]:
+    """Why intervals over two seeds are as wide as they are."""
+    found = [row.label for row in table.rows if len(row.seeds) == 2]
+    why = (
+        "two trainings say little about how much trainings differ; a third makes intervals about three times"
+    )
+    return [f"Two seeds of {', '.join(found)}: {why} narrower."] if found else []
 
 
 def controls(table: BoardTable) -> list[str]:

@@ -59,11 +59,13 @@ class BoardTable:
         board: the groups.
         reference: the method that reductions are counted from.
         sort: the key that rows are ranked by.
+        chosen: the keys of the columns that tables show; empty for the usual ones.
     """
 
     board: Board
     reference: str = "none"
     sort: str = "R"
+    chosen: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         known = [column.key for column in self.all_columns]
@@ -71,15 +73,20 @@ class BoardTable:
             raise ConfigError(
                 f"no column '{self.sort}' to sort by", where="--sort", hint=did_you_mean(self.sort, known)
             )
+        for key in self.chosen:
+            if key not in known:
+                raise ConfigError(f"no column '{key}'", where="--column", hint=did_you_mean(key, known))
 
     @cached_property
     def columns(self) -> list[Column]:
         """The columns that tables show."""
+        if self.chosen:
+            return [self.column(key) for key in dict.fromkeys(self.chosen)]
         return columns_of(self.board, self.reference, self.sort)
 
     @cached_property
     def all_columns(self) -> list[Column]:
-        """These, then every other measurement."""
+        """The usual columns, then every other measurement."""
         return all_columns(self.board, self.reference, self.sort)
 
     @cached_property
@@ -107,24 +114,34 @@ class BoardTable:
         return holm({label: p for label, p in found.items() if p is not None})
 
     @cached_property
+    def controls(self) -> dict[str, str]:
+        """By label, why a row is a control; empty where it is none."""
+        cheapest = min((g.budget for g in self.board.groups if g.budget is not None), default=None)
+        return {g.label: why_control(g.results[0], self.reference, cheapest) for g in self.board.groups}
+
+    @cached_property
+    def fronts(self) -> dict[str, list[str]]:
+        """By measurement of quality or alignment, the rows on its Pareto front with R; controls are not in it."""
+        return fronts(self.board, [label for label, why in self.controls.items() if not why])
+
+    @cached_property
     def rows(self) -> list[Row]:
         """Every group, ranked, then the reported rows of their methods."""
-        on_front = fronts(self.board)
-        rows = [self.row(group, on_front) for group in self.board.groups]
+        rows = [self.row(group) for group in self.board.groups]
         return ranked(rows, self.column(self.sort)) + self.reported()
 
     def column(self, key: str) -> Column:
         """The column called ``key``."""
         return next(column for column in self.all_columns if column.key == key)
 
-    def row(self, group: Group, on_front: Mapping[str, Sequence[str]]) -> Row:
+    def row(self, group: Group) -> Row:
         """The row of one group, not yet ranked."""
         values = {name: group.value(name) for name in self.board.metric_names()}
         values |= self.compared(group.label) | costs(group)
-        why = control(group, self.board, self.reference)
+        why = self.controls[group.label]
         role: Role = "control" if why else "reference" if group.method == self.reference else "method"
         verdicts = {key: verdict(values[key]) for key in REDUCTIONS if values[key].value is not None}
-        front = tuple(name for name, labels in on_front.items() if group.label in labels)
+        front = tuple(name for name, labels in self.fronts.items() if group.label in labels)
         return Row(group.label, group.method, role, why, group.seeds, values, verdicts, front=front)
 
     def compared(self, label: str) -> dict[str, Value]:
@@ -172,15 +189,8 @@ class BoardTable:
 
     @cached_property
     def reasons(self) -> dict[str, int]:
-        """The footnotes of the columns shown; reported rows need none."""
-        measured = [row.values for row in self.rows if row.role != "reported"]
-        return footnotes(measured, self.columns)
-
-
-def control(group: Group, board: Board, reference: str) -> str:
-    """Why a group is a control and no contender; empty where it is none."""
-    cheapest = min((g.budget for g in board.groups if g.budget is not None), default=None)
-    return why_control(group.results[0], reference, cheapest)
+        """The footnotes of the columns shown."""
+        return footnotes([row.values for row in self.rows], self.columns)
 
 
 def ranked(rows: Sequence[Row], column: Column) -> list[Row]:

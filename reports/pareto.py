@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from reports.boards import Board
 
@@ -42,12 +42,13 @@ def has_values(board: Board, name: str) -> bool:
     return any(group.value(name).value is not None for group in board.groups)
 
 
-def fronts(board: Board) -> dict[str, list[str]]:
-    """By measurement of quality or alignment, the labels on its front with R."""
+def fronts(board: Board, contenders: Collection[str]) -> dict[str, list[str]]:
+    """By measurement of quality or alignment, which of the ``contenders``, by label, stand on its front with R."""
     found = {}
     for name in filter(None, (quality_metric(board), alignment_metric(board))):
         better = next(m.better for g in board.groups for r in g.results if (m := r.measurement(name)))
-        pairs = {group.label: (group.value("R").value, group.value(name).value) for group in board.groups}
+        groups = [group for group in board.groups if group.label in contenders]
+        pairs = {group.label: (group.value("R").value, group.value(name).value) for group in groups}
         found[name] = front(
             {
                 k: (cost(r, "down"), cost(q, better))

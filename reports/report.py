@@ -16,12 +16,12 @@ from markupsafe import Markup
 
 from replication_bench._version import __version__
 from replication_bench.store import check_writable, write_atomic
+from reports.board import tables_of
 from reports.collect import Collection, Run, collect
 from reports.facts import name_of
 from reports.figures.all import Pictures, pictures
 from reports.formats import FORMATS
 from reports.gallery import Gallery
-from reports.grouping import make_boards
 from reports.leaderboard import BoardTable
 from reports.page_view import board_view, glossary, tints_of
 from reports.privacy import Rules, make_rules
@@ -80,17 +80,14 @@ class Report:
 
         Raises:
             DataError: no results, or broken ones.
-            ConfigError: an unknown column to sort by; unlike boards that were to stand together.
+            ConfigError: see ``reports.board.tables_of``.
             StoreError: ``out`` cannot be written.
         """
         chosen = Options(**options)
         _ = chosen.rules  # what contradicts itself is refused before anything is read
         watch("reading results")
         found = collect(paths)
-        tables = [
-            BoardTable(board, chosen.reference, chosen.sort)
-            for board in make_boards(found.runs, chosen.together)
-        ]
+        tables = tables_of(found, chosen.reference, chosen.sort, together=chosen.together)
         check_writable(out)
         watch("comparing runs")
         written = [write_text(out / f"leaderboard.{form}", make(tables)) for form, make in FORMATS.items()]

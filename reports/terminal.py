@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from rich.box import SIMPLE_HEAD
@@ -38,28 +38,32 @@ def render_board(table: BoardTable) -> RenderableType:
 
 @dataclass(frozen=True)
 class Fitting:
-    """A board in the first form that the terminal has room for; no number is ever cut."""
+    """A board in the first form that the terminal has room for; no number is ever cut or left out."""
 
     table: BoardTable
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         unbounded = options.update(width=10_000)
-        for grid in forms(self.table):
-            if Width.get(console, unbounded, grid).maximum <= options.max_width:
-                break
-        yield grid
+
+        def fits(grid: Grid) -> bool:
+            return Width.get(console, unbounded, grid).maximum <= options.max_width
+
+        whole = next(filter(fits, (wide(self.table, self.table.columns), narrow(self.table))), None)
+        yield from [whole] if whole else pieces(self.table, fits)
 
 
-def forms(table: BoardTable) -> Iterator[Grid]:
-    """The widest form first, then ever narrower ones."""
-    yield wide(table, table.columns)
-    yield narrow(table)
-    for count in range(len(table.columns) - 1, 0, -1):
-        yield wide(table, table.columns[:count])
+def pieces(table: BoardTable, fits: Callable[[Grid], bool]) -> Iterator[Grid]:
+    """Tables of all rows below each other, each with as many of the columns as fit, at least one."""
+    columns = list(table.columns)
+    while columns:
+        counts = range(len(columns), 1, -1)
+        count = next((count for count in counts if fits(wide(table, columns[:count]))), 1)
+        yield wide(table, columns[:count])
+        del columns[:count]
 
 
 def wide(table: BoardTable, columns: Sequence[Column]) -> Grid:
-    """Rows down, columns across; what is left out is named below."""
+    """Rows down, columns across."""
     grid = new_grid()
     grid.add_column("#", justify="right")
     grid.add_column("method")
@@ -71,9 +75,6 @@ def wide(table: BoardTable, columns: Sequence[Column]) -> Grid:
         found = [two_lines(cell) for cell in cells(table, row, columns)]
         lead = [rank_text(row), label_text(row), seeds_text(row)]
         grid.add_row(*map(plain, lead), *found, style=STYLES[row.role])
-    if absent := [column.title for column in table.columns if column not in columns]:
-        grid.caption = plain(f"no room for: {', '.join(absent)}")
-        grid.caption_justify = "left"
     return grid
 
 

@@ -14,6 +14,12 @@ from replication_bench.cli.app import Together, app
 def leaderboard(
     runs: Annotated[list[str], typer.Argument(help="Results, folders of runs, or patterns.")],
     sort: Annotated[str, typer.Option(help="Rank by this metric or column, in its own direction.")] = "R",
+    column: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Show this column, and of the others only those named too; repeatable.", metavar="KEY"
+        ),
+    ] = None,
     form: Annotated[str, typer.Option("--format", help="table, md, csv, tex or json.")] = "table",
     reference: Annotated[str, typer.Option(help="Reductions are counted from this method.")] = "none",
     together: Together = False,
@@ -21,7 +27,7 @@ def leaderboard(
     """The table of finished runs: who copies less, how sure, at what cost."""
     from replication_bench.commands import leaderboard as command
 
-    command.show(runs, form, reference=reference, sort=sort, together=together)
+    command.show(runs, form, reference=reference, sort=sort, columns=column or (), together=together)
 
 
 @app.command()

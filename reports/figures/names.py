@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
+from math import hypot
 from typing import NamedTuple
 
 from matplotlib.axes import Axes
@@ -29,8 +31,12 @@ class Box(NamedTuple):
         return across and self.low < other.high and other.low < self.high
 
 
-def name_points(axes: Axes, points: Sequence[tuple[float, float, str]]) -> None:
-    """Write names beside points, on the side and at the height where they cover neither a marker nor a name.
+def name_points(
+    axes: Axes,
+    points: Sequence[tuple[float, float, str]],
+    lines: Sequence[Sequence[tuple[float, float]]] = (),
+) -> None:
+    """Write names beside points, on the side and at the height where they cover no marker, no name and no line.
 
     A name that had to move away is joined to its point by a line; one that finds no room near it is left out.
     """
@@ -42,6 +48,8 @@ def name_points(axes: Axes, points: Sequence[tuple[float, float, str]]) -> None:
     room = axes.get_window_extent()
     sides = room.x0 * points_a_pixel, room.x1 * points_a_pixel
     taken = [Box(x - MARKER, x + MARKER, y - MARKER, y + MARKER) for x, y in placed]
+    for line in lines:
+        taken += along([(x, y) for x, y in axes.transData.transform(line) * points_a_pixel])
     for (x, y, name), (at_x, at_y) in sorted(zip(points, placed, strict=True), key=lambda both: both[0][1]):
         found = free_place(at_x, at_y, LETTER * len(name), sides, taken)
         if found is None:
@@ -59,6 +67,17 @@ def name_points(axes: Axes, points: Sequence[tuple[float, float, str]]) -> None:
             color=INK,
             arrowprops=LEADER if shift != LINE_STEP / 2 else None,
         ).set_in_layout(False)
+
+
+def along(corners: Sequence[tuple[float, float]]) -> list[Box]:
+    """Small boxes on a line through these corners, close enough that no name fits between two."""
+    found = []
+    for (x, y), (to_x, to_y) in pairwise(corners):
+        count = int(hypot(to_x - x, to_y - y) / MARKER) + 1
+        for step in range(count + 1):
+            at_x, at_y = x + (to_x - x) * step / count, y + (to_y - y) * step / count
+            found.append(Box(at_x - 1, at_x + 1, at_y - 1, at_y + 1))
+    return found
 
 
 def free_place(

@@ -22,7 +22,6 @@ from reports.figures.style import (
     prominent,
 )
 from reports.leaderboard import BoardTable
-from reports.pareto import fronts
 from reports.values import Value
 
 HEIGHT = 3.7
@@ -41,7 +40,7 @@ class Point(NamedTuple):
 
 def tradeoffs(table: BoardTable) -> list[Picture]:
     """R against each measurement of quality that the board has."""
-    return [tradeoff(table, name, labels) for name, labels in fronts(table.board).items()]
+    return [tradeoff(table, name, labels) for name, labels in table.fronts.items()]
 
 
 def tradeoff(table: BoardTable, name: str, labels: list[str]) -> Picture:
@@ -57,7 +56,7 @@ def tradeoff(table: BoardTable, name: str, labels: list[str]) -> Picture:
         f"replication-{name}",
         f"Copying against {y.title}",
         f"Left is less copying; {y.title}: {WORDS[y.better]}. Bars are intervals. The line joins the Pareto "
-        f"front: rows that no other row beats in both.{about_the_others(table)}",
+        f"front: rows that no other beats in both; controls are not in it.{about_the_others(table)}",
         f"R and {y.title} of each row. {told(points, table.column('R'), y)}. On the front: {', '.join(labels)}.",
         HEIGHT,
         partial(draw, points=points, x=table.column("R"), y=y, scale=y.scale, front=True),
@@ -118,23 +117,15 @@ def draw(
         if front
         else joined or []
     )
-    by_label = {point.label: point for point in points}
-    for labels in lines:
-        ends = [by_label[label] for label in labels if label in by_label]
-        axes.plot(
-            [(p.x.value or 0) * x.scale for p in ends],
-            [(p.y.value or 0) * scale for p in ends],
-            color=INK,
-            linewidth=0.9,
-            linestyle=(0, (4, 3)),
-            zorder=1,
-        )
+    at = {p.label: ((p.x.value or 0) * x.scale, (p.y.value or 0) * scale) for p in points}
+    corners = [[at[label] for label in labels if label in at] for labels in lines]
+    for line in filter(None, corners):
+        axes.plot(*zip(*line, strict=True), color=INK, linewidth=0.9, linestyle=(0, (4, 3)), zorder=1)
     axes.margins(0.12)
     axes.set(xlabel=x.header, ylabel=y.header)
     for label in (axes.xaxis.label, axes.yaxis.label):
         label.set_color(QUIET)
-    named = [p for p in points if p.named]
-    name_points(axes, [((p.x.value or 0) * x.scale, (p.y.value or 0) * scale, p.label) for p in named])
+    name_points(axes, [(*at[p.label], p.label) for p in points if p.named], list(filter(None, corners)))
 
 
 def draw_point(axes: Axes, point: Point, scale_x: float, scale_y: float) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from reports.catalogue import about
 from reports.cells import notes
-from reports.leaderboard import BoardTable, Row
+from reports.leaderboard import PRINTED, BoardTable, Row
 from reports.values import Value
 
 
@@ -76,7 +76,7 @@ def json_board(table: BoardTable) -> dict[str, Any]:
 def as_csv(tables: Sequence[BoardTable]) -> str:
     """One line a row; a missing value is empty and its reason stands in ``missing``."""
     keys = list(dict.fromkeys(column.key for table in tables for column in table.all_columns))
-    head = ["board", "rank", "label", "method", "role", "why", "seeds"]
+    head = ["board", "rank", "label", "method", "role", "why", "seeds", "front"]
     ends = [name for key in keys for name in (key, f"{key}_low", f"{key}_high")]
     verdicts = ["reduction_verdict", "reduction_floor_verdict", "reduction_best_verdict"]
     file = io.StringIO()
@@ -89,16 +89,19 @@ def as_csv(tables: Sequence[BoardTable]) -> str:
 def csv_row(found: Mapping[str, Any]) -> dict[str, Any]:
     """A record as one flat line."""
     line = {key: safe(found[key]) for key in ("board", "rank", "label", "method", "role", "why")}
-    line["seeds"] = " ".join(map(str, found["seeds"]))
+    line |= {key: " ".join(map(str, found[key])) for key in ("seeds", "front")}
     for key, value in found["values"].items():
         line |= {key: value["value"], f"{key}_low": value.get("low"), f"{key}_high": value.get("high")}
     line |= {f"{key}_verdict": word for key, word in found["verdicts"].items()}
-    reasons = {
-        key: v["reason"]
-        for key, v in found["values"].items()
-        if "reason" in v and found["role"] != "reported"
-    }
-    return line | {"missing": safe("; ".join(f"{key}: {reason}" for key, reason in reasons.items()))}
+    return line | {"missing": safe(missing_in(found))}
+
+
+def missing_in(found: Mapping[str, Any]) -> str:
+    """Which values are missing and why; of a printed row nearly all are, for one reason."""
+    reasons = {key: value["reason"] for key, value in found["values"].items() if "reason" in value}
+    if found["role"] == "reported":
+        return f"all other columns: {PRINTED}"
+    return "; ".join(f"{key}: {reason}" for key, reason in reasons.items())
 
 
 def safe(text: Any) -> Any:

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import groupby
 
 from reports.cells import Cell, cells, label_text, notes, rank_text, seeds_text
+from reports.columns import Column
 from reports.formats.text import one_line
 from reports.leaderboard import BoardTable
 
+WIDEST = 7  # columns beside each other
+FIT = (
+    r"\providecommand{\fit}[1]{\sbox0{#1}"
+    r"\ifdim\wd0>\linewidth\resizebox{\linewidth}{!}{\usebox0}\else\usebox0\fi}"
+)
 LATEX = {
     "\\": r"\textbackslash{}",
     "&": r"\&",
@@ -27,6 +34,7 @@ LATEX = {
     "→": r"$\rightarrow$",
     "\N{EN DASH}": "--",
     "\N{MINUS SIGN}": "$-$",
+    "◇": r"$\diamond$",
     "✓": r"$\checkmark$",
     "✗": r"$\times$",
     "·": r"$\cdot$",
@@ -53,12 +61,32 @@ def latex(tables: Sequence[BoardTable]) -> str:
 
 
 def latex_board(table: BoardTable) -> str:
-    """One board as a table that is as wide as the text."""
-    columns = table.columns
+    """One board: a table for every few groups of columns, so that numbers stay legible, and its notes."""
+    parts = [latex_part(table, columns) for columns in parts_of(table.columns)]
+    # a line break before '[' would take it for a length
+    below = [in_latex(note) + r"\par" for note in notes(table)]
+    return "\n".join([*parts, r"\begin{flushleft}\footnotesize", *below, r"\end{flushleft}"])
+
+
+def parts_of(columns: Sequence[Column]) -> list[list[Column]]:
+    """The columns in their order, cut between two groups where more than ``WIDEST`` would stand beside each other."""
+    found: list[list[Column]] = [[]]
+    for _, members in groupby(columns, lambda column: column.group):
+        group = list(members)
+        if found[-1] and len(found[-1]) + len(group) > WIDEST:
+            found.append([])
+        found[-1] += group
+    return found
+
+
+def latex_part(table: BoardTable, columns: Sequence[Column]) -> str:
+    """Some columns of all rows, scaled down only where they are wider than the text."""
+    groups = ", ".join(dict.fromkeys(column.group for column in columns))
     lines = [
-        r"\begin{table}[p]\centering",
-        rf"\caption{{{in_latex(table.board.title)}}}",
-        r"\resizebox{\linewidth}{!}{%",
+        r"\begin{table}[htp]\centering\small",
+        FIT,
+        rf"\caption{{{in_latex(f'{table.board.title}: {groups}')}}}",
+        r"\fit{%",
         rf"\begin{{tabular}}{{rlr{'r' * len(columns)}}}",
         r"\hline",
         latex_line(["", "method", "seeds", *(column.title for column in columns)]),
@@ -70,11 +98,7 @@ def latex_board(table: BoardTable) -> str:
         label = rf"\textit{{{label}}}" if row.role in ("reported", "control") else label
         found = [latex_cell(cell) for cell in cells(table, row, columns)]
         lines.append(latex_line([rank_text(row), label, seeds_text(row), *found], plain=False))
-    lines += [r"\hline", r"\end{tabular}}", r"\begin{flushleft}\footnotesize"]
-    lines += [
-        in_latex(note) + r"\par" for note in notes(table)
-    ]  # a line break before '[' would take it for a length
-    return "\n".join([*lines, r"\end{flushleft}", r"\end{table}"])
+    return "\n".join([*lines, r"\hline", r"\end{tabular}}", r"\end{table}"])
 
 
 def latex_line(parts: Sequence[str], plain: bool = True) -> str:

@@ -29,6 +29,14 @@ def test_the_leaderboard_is_printed_in_every_format(runs: Path, replbench: Comma
     [
         (["--sort", "kd_heldot"], "Did you mean 'kd_heldout'?"),
         (["--format", "markdwn"], "unknown format 'markdwn'"),
+        (
+            ["--column", "R", "--column", "sim_meen"],
+            "no column 'sim_meen'; in --column. Did you mean 'sim_mean'?",
+        ),
+        (
+            ["--reference", "nome"],
+            "no method 'nome' to count reductions from; in --reference. Did you mean 'none'?",
+        ),
     ],
 )
 def test_bad_flags_are_one_line_and_status_2(
@@ -37,6 +45,19 @@ def test_bad_flags_are_one_line_and_status_2(
     status, out, err = replbench("leaderboard", runs, *flags)
     assert (status, out, err.count("\n")) == (2, "", 1)
     assert words in err
+
+
+def test_only_the_columns_asked_for_are_shown_in_their_order(runs: Path, replbench: Command) -> None:
+    flags = ("--column", "sim_mean", "--column", "R", "--format", "md")
+    status, out, _ = replbench("leaderboard", runs, *flags)
+    head = next(line for line in out.splitlines() if line.startswith("| # |"))
+    assert (status, head) == (0, "| # | method | seeds | mean similarity ↓ (cosine) | R ↓ (cosine) |")
+
+
+def test_a_reference_that_did_not_run_leaves_reductions_missing(runs: Path, replbench: Command) -> None:
+    status, out, err = replbench("leaderboard", runs, "--reference", "loyal+wen")
+    assert (status, err) == (0, "")
+    assert "no result of 'loyal+wen' to compare with" in out
 
 
 @pytest.mark.parametrize("command", ["leaderboard", "report"])

@@ -1,22 +1,26 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import combinations, product
 
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.path import Path
 from matplotlib.transforms import Bbox
 
 from reports.figures.names import name_points
 
 
-def drawn(points: list[tuple[float, float, str]]) -> tuple[dict[str, Bbox], list[tuple[float, float]]]:
+def drawn(
+    points: list[tuple[float, float, str]], lines: Sequence[Sequence[tuple[float, float]]] = ()
+) -> tuple[dict[str, Bbox], list[tuple[float, float]]]:
     """Where names lie in pixels of 1/72 inch, and the points."""
     figure = Figure(figsize=(7.4, 3.7), dpi=72)
     FigureCanvasAgg(figure)
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set(xlim=(0, 1), ylim=(0, 1))
-    name_points(axes, points)
+    name_points(axes, points, lines)
     figure.draw_without_rendering()
     boxes = {text.get_text(): Bbox.from_extents(*text_extents(text)) for text in axes.texts}
     return boxes, [tuple(axes.transData.transform((x, y))) for x, y, _ in points]
@@ -44,6 +48,15 @@ def test_names_cover_neither_names_nor_points() -> None:
     assert not [pair for pair in combinations(boxes, 2) if boxes[pair[0]].overlaps(boxes[pair[1]])]
     covered = [(name, point) for name, point in product(boxes, points) if boxes[name].contains(*point)]
     assert not covered
+
+
+def test_names_cover_no_line() -> None:
+    points = [(0.3, 0.5, "first of all methods"), (0.7, 0.54, "another")]
+    line = [(x, y) for x, y, _ in points]
+    for lines, crossed in (((), True), ((line,), False)):
+        boxes, (start, end) = drawn(points, lines)
+        path = Path([start, end])
+        assert any(path.intersects_bbox(box, filled=False) for box in boxes.values()) == crossed
 
 
 @pytest.mark.parametrize("x", [0.0, 1.0])

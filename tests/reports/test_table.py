@@ -123,11 +123,15 @@ def test_no_number_is_cut_at_any_width(
             assert number in shown
 
 
-def test_many_rows_keep_the_first_columns_and_name_the_others(make: Make, none: Result, show: Show) -> None:
-    shown = show(none, *(make(f"method-{i}", paper="a") for i in range(9)), width=100)
-    assert "[0.526, 0.566]" in shown
-    assert "no room for:" in shown
-    assert "network calls" in shown
+def test_many_rows_stand_in_pieces_that_fit_and_leave_nothing_out(
+    make: Make, none: Result, show: Show
+) -> None:
+    shown = show(none, *(make(f"method-{i}", paper="a") for i in range(9)), width=80)
+    table = shown.partition("\n[1] ")[0]
+    assert max(map(len, table.splitlines()[3:])) <= 80
+    for title in ("[0.526, 0.566]", "less than none", "kernel distance", "share > calibrated", "network calls"):
+        assert title in table
+    assert table.count("method-8") == table.count("seeds") > 1
 
 
 def test_a_folder_without_a_result_is_refused(tmp_path: Path) -> None:
