@@ -1,4 +1,4 @@
-"""The tables of docs/methods hold every parameter of every installed method, each with the default that the code has."""
+"""The tables of docs/methods hold every parameter of every installed method, with the default of the code."""
 
 from __future__ import annotations
 
