@@ -19,6 +19,7 @@ from replication_bench.ranges import integer, positive
 
 if TYPE_CHECKING:
     from replication_bench.backbone import Backbone
+    from replication_bench.context import Context
 
 INSTALL = "replbench[lora]"
 ATTENTION = ("to_q", "to_k", "to_v", "to_out.0")
@@ -38,11 +39,11 @@ def module_names(value: object) -> tuple[str, ...]:
     return tuple(names)
 
 
-def add_adapters(unet: Any, config: Any, targets: tuple[str, ...]) -> nn.Module:
-    """The frozen U-Net with adapters; only they ask for gradients.
+def check_targets(unet: nn.Module, targets: tuple[str, ...]) -> None:
+    """Refuse targets that the U-Net does not have.
 
     Raises:
-        ConfigError: a target that names no layer, or layers that cannot be adapted.
+        ConfigError: a target that names no layer.
     """
     known = [name for name, _ in unet.named_modules()]
     for target in targets:
@@ -53,6 +54,15 @@ def add_adapters(unet: Any, config: Any, targets: tuple[str, ...]) -> nn.Module:
                 got=target,
                 want=f"such as {', '.join(ATTENTION)}",
             )
+
+
+def add_adapters(unet: Any, config: Any, targets: tuple[str, ...]) -> nn.Module:
+    """The frozen U-Net with adapters; only they ask for gradients.
+
+    Raises:
+        ConfigError: a target that names no layer, or layers that cannot be adapted.
+    """
+    check_targets(unet, targets)
     try:
         unet.requires_grad_(False).add_adapter(config)
     except ValueError as error:
@@ -86,6 +96,10 @@ class Lora(Method):
         integer("rank", self.rank, 1)
         positive("alpha", self.alpha)
         object.__setattr__(self, "targets", module_names(self.targets))
+
+    def check(self, ctx: Context) -> None:
+        """Whether the backbone's U-Net has the targets; see ``check_targets``."""
+        check_targets(ctx.backbone.unet, self.targets)
 
     def build(self, backbone: Backbone, stage: Stage) -> nn.Module:
         """A frozen copy of the pretrained U-Net with trainable adapters.

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from loyal.blocks import PARAMETER_FREE, Transfer
-from loyal.rau_unet import add_transfer_blocks, redrawn
+from loyal.rau_unet import add_transfer_blocks, check_skips, redrawn
 from loyal.routing import Routed, Whole
 from replication_bench.denoiser import Denoiser, UNetDenoiser
 from replication_bench.errors import ConfigError
@@ -19,6 +19,7 @@ from replication_bench.ranges import boolean, integer, one_of
 
 if TYPE_CHECKING:
     from replication_bench.backbone import Backbone
+    from replication_bench.context import Context
 
 SIDES = ("tail", "front", "both")
 
@@ -144,6 +145,10 @@ class Loyal(Split):
     def stages(self, num_timesteps: int) -> tuple[Stage, ...]:
         """``front`` and ``tail``, or one stage where the method is not split."""
         return super().stages(num_timesteps) if self.split else Method.stages(self, num_timesteps)
+
+    def check(self, ctx: Context) -> None:
+        """Whether the backbone's U-Net has the skips; see ``check_skips``."""
+        check_skips(ctx.backbone.unet, self.transfer(0))
 
     def build(self, backbone: Backbone, stage: Stage) -> nn.Module:
         """A copy of the pretrained U-Net, with transfer blocks where the stage has them."""

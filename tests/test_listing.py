@@ -34,7 +34,7 @@ def test_every_method_has_kind_paper_hooks_and_defaults(capsys: pytest.CaptureFi
         "about": "plain fine-tuning of the whole U-Net",
         "parameters": {},
     }
-    assert found["loyal"]["hooks"] == ["stages", "build", "denoiser"]
+    assert found["loyal"]["hooks"] == ["stages", "build", "denoiser", "check"]
     assert found["loyal"]["parameters"]["tau"] == 500
     assert all(set(row["hooks"]) <= set(HOOKS) for row in found.values())
     assert all(row["kind"] in ("train", "sample") for row in found.values())

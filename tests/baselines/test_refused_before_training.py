@@ -1,0 +1,56 @@
+"""What a method cannot do on the backbone's U-Net is told before any method of the command trains."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from diffusers import UNet2DConditionModel
+
+from loyal.method import Loyal
+from replication_bench.errors import ConfigError
+
+
+def test_targets_that_the_u_net_has_not_are_refused_before_the_first_method_trains(
+    tiny: Path, tmp_path: Path, replbench: Callable[..., tuple[int, str, str]]
+) -> None:
+    status, _, err = replbench(
+        *("run", "--dataset", "openmoji", "--backbone", tiny, "--out", tmp_path / "runs"),
+        *("--method", "none", "--method", "lora", "--set", "methods.lora.targets=nope", "--samples", 1),
+        *("--set", "train.budget=1", "--set", "train.batch_size=1", "--set", "train.pixels=32"),
+        *("--set", "sample.steps=1", "--set", "measure.embedder=pixels"),
+    )
+    assert status == 2
+    assert "the U-Net has no such layer" in err
+    assert not list(tmp_path.glob("runs/*/train/*"))
+
+
+@pytest.mark.parametrize(
+    ("channels", "options", "words"),
+    [
+        ((8, 8), {"skips": ("SC3",)}, "no skip connection SC3"),
+        ((8, 16), {"skips": ("SC2",), "block": "no_skip"}, ""),
+        ((16, 8), {"skips": ("SC1",), "block": "no_skip"}, "no_skip cannot replace SC1"),
+    ],
+)
+def test_loyal_asks_for_skips_of_the_backbone(
+    channels: tuple[int, ...], options: dict[str, Any], words: str
+) -> None:
+    unet = UNet2DConditionModel(
+        block_out_channels=channels,
+        down_block_types=("DownBlock2D",) * 2,
+        up_block_types=("UpBlock2D",) * 2,
+        layers_per_block=1,
+        norm_num_groups=4,
+        cross_attention_dim=8,
+        attention_head_dim=4,
+    )
+    ctx: Any = SimpleNamespace(backbone=SimpleNamespace(unet=unet))
+    if not words:
+        Loyal(**options).check(ctx)
+        return
+    with pytest.raises(ConfigError, match=words):
+        Loyal(**options).check(ctx)
