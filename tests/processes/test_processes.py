@@ -24,6 +24,7 @@ from torch import Tensor
 
 from replication_bench.method import Method
 from replication_bench.processes import ALONE
+from replication_bench.trained.record import NAME, read_training
 
 pytest.importorskip("faiss")
 LAUNCH = (
@@ -235,7 +236,9 @@ def test_the_command_gives_the_same_images_and_matches(seen: Seen) -> None:
     alone, together = runs(seen, "alone-runs"), runs(seen, "together-runs")
     assert alone.keys() == together.keys()
     for name, folder in alone.items():
-        assert assert_equal_runs(folder, together[name])["processes"] == 2
+        result = assert_equal_runs(folder, together[name])
+        assert (result["processes"], result["cost"]["training_processes"]) == (2, 2)
+        assert read_training(together[name] / "train" / NAME).processes == 2  # type: ignore[union-attr]
 
 
 def test_every_embedder_s_work_is_shared(seen: Seen) -> None:
@@ -266,7 +269,8 @@ def test_a_killed_run_of_two_processes_is_finished_by_one(seen: Seen) -> None:
     assert status == 0, err
     alone, resumed = runs(seen, "alone-runs"), runs(seen, "killed-runs")
     for name, run in alone.items():
-        assert assert_equal_runs(run, resumed[name])["processes"] == 1
+        result = assert_equal_runs(run, resumed[name])
+        assert (result["processes"], result["cost"]["training_processes"]) == (1, 1)
 
 
 @pytest.mark.parametrize(
