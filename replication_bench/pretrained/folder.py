@@ -13,6 +13,7 @@ import torch
 from replication_bench.components import custom_unet
 from replication_bench.errors import WeightsError
 from replication_bench.pretrained.fit import STEMS, check_weights
+from replication_bench.pretrained.hub import check_reachable
 from replication_bench.pretrained.parts import PARTS, quiet
 
 VARIANTS = ("fp16", "bf16")
@@ -84,6 +85,8 @@ def load_folder(location: str) -> dict[str, Any]:
     quiet()
     pipeline_class: Any = StableDiffusionPipeline
     try:
+        if not Path(location).is_dir():
+            check_reachable(location)
         index = read_index(pipeline_class, location)
         check_index(index, location)
         unet = custom_unet(location)
