@@ -160,14 +160,14 @@ def cache_folder() -> Path:
 
 
 def check_writable(folder: Path) -> None:
-    """Fail early where an output folder cannot be made or written.
+    """Fail early where an output folder cannot be made or written; a folder that is not there is not made yet.
 
     Raises:
         StoreError: one line with the reason.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
+        there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+        with tempfile.TemporaryDirectory(dir=there):
             pass
     except OSError as error:
         raise StoreError(
@@ -186,6 +186,7 @@ def locked(folder: Path) -> Iterator[None]:
         StoreError: another process is at work in this folder.
     """
     check_writable(folder)
+    folder.mkdir(parents=True, exist_ok=True)
     with (folder / ".lock").open("w") as handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

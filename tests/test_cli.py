@@ -72,7 +72,7 @@ def test_bad_input_is_one_line_and_status_2(
     assert words in err
     assert err.count("\n") == 1
     assert out == ""
-    assert not list(tmp_path.rglob("result.json"))
+    assert not (tmp_path / "runs").exists()
 
 
 def test_missing_sscd_names_both_ways(monkeypatch: pytest.MonkeyPatch, replbench: Command) -> None:

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import numpy as np
 
+from replication_bench.audit.alike import alike_cached
 from replication_bench.audit.index import Index
 from replication_bench.audit.matches import Found, own_sources, write_matches
 from replication_bench.audit.pixels import local_of
 from replication_bench.audit.repeated import copy_measurements
 from replication_bench.audit.request import AuditRequest, Chosen, Role
 from replication_bench.config import MeasureConfig
-from replication_bench.duplicates import Alike, find_alike
+from replication_bench.duplicates import Alike
 from replication_bench.embedders.protocol import FeatureEmbedder
 from replication_bench.evidence import Pixels, Seen, build_evidence
 from replication_bench.metrics import Evidence, Metric, all_metrics
@@ -82,7 +83,7 @@ class Comparison:
         """Search, group, label and measure; writes the matches."""
         gallery = np.asarray(one.sets["train"].vectors)
         advance = self.step(f"{one.chosen.options.name}: compare training images", len(gallery))
-        alike = find_alike(gallery, self.request.duplicate_threshold, advance)
+        alike = alike_cached(gallery, self.request.duplicate_threshold, advance)
         kept = min(MATCHES_KEPT, len(gallery))
         matches = nearest(np.asarray(one.sets["generated"].vectors), gallery, kept)
         evidence = self.evidence(one, matches, alike)

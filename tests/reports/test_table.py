@@ -129,7 +129,13 @@ def test_many_rows_stand_in_pieces_that_fit_and_leave_nothing_out(
     shown = show(none, *(make(f"method-{i}", paper="a") for i in range(9)), width=80)
     table = shown.partition("\n[1] ")[0]
     assert max(map(len, table.splitlines()[3:])) <= 80
-    for title in ("[0.526, 0.566]", "less than none", "kernel distance", "share > calibrated", "network calls"):
+    for title in (
+        "[0.526, 0.566]",
+        "less than none",
+        "kernel distance",
+        "share > calibrated",
+        "network calls",
+    ):
         assert title in table
     assert table.count("method-8") == table.count("seeds") > 1
 
