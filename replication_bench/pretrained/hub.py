@@ -23,7 +23,7 @@ def check_reachable(name: str) -> None:
         ValueError: the name can be no hub id.
     """
     from huggingface_hub import constants, try_to_load_from_cache
-    from huggingface_hub.utils import http_backoff
+    from huggingface_hub.utils import http_backoff  # type: ignore[attr-defined]
 
     cached = isinstance(try_to_load_from_cache(name, "model_index.json"), str)
     if cached or constants.HF_HUB_OFFLINE:
@@ -37,6 +37,6 @@ def check_reachable(name: str) -> None:
             "the hub cannot be reached",
             where=constants.ENDPOINT,
             got=error,
-            want=f"an answer, to load {name}",
-            hint="Give a folder in diffusers format, or try again with a network.",
+            want=f"an answer about {name}",
+            hint=f"There is no folder {name} here; give one in diffusers format, or try again with a network.",
         ) from error
