@@ -65,7 +65,8 @@ def read_source(source: Source, prefix: str, stems: bool) -> Read:
         *(one for one in found if isinstance(one, str)),
     ]
     if not examples:
-        raise DataError("no captioned images", where=source.path, got=reasons[0] if reasons else None)
+        got = f"{len(reasons)} left out, first {reasons[0]}" if reasons else None
+        raise DataError("no captioned images", where=source.path, got=got)
     total = len(examples) + len(reasons)
     left_out = f"{len(reasons)} of {total} entries were left out, first: {reasons[0]}." if reasons else ""
     return Read(Examples(tuple(examples)), (*source.notes, *([left_out] if left_out else [])))

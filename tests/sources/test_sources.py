@@ -133,15 +133,40 @@ def test_a_parquet_without_paths_lists_its_columns(tmp_path: Path) -> None:
         open_source(str(tmp_path / "t.parquet"))
 
 
+@pytest.mark.parametrize(
+    ("files", "got"),
+    [
+        ({}, "1 left out, first a.tar: no image among 0 files;"),
+        ({"1.npy": b"1", "2.npy": b"2"}, "1 left out, first a.tar: no image among 2 files;"),
+        ({"1.txt": b"one", "2.txt": b"two"}, "2 left out, first a.tar/1: a caption and no image;"),
+    ],
+)
+def test_a_shard_without_images_is_one_line_alone_and_told_beside_others(
+    tmp_path: Path, files: dict[str, bytes], got: str
+) -> None:
+    first = shard(tmp_path / "a.tar", files)
+    with pytest.raises(DataError, match=f"the shards hold no images; .*got {got} want images"):
+        open_source(str(first))
+    shard(tmp_path / "b.tar", {"1.png": png(1)})
+    source = open_source(str(tmp_path))
+    assert ids(source) == ["b.tar/1.png"]
+    assert got.startswith(f"{len(source.skipped)} left out, first {source.skipped[0].id}: ")
+
+
 def test_what_is_no_source_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "a.md").touch()
     (tmp_path / "a.tar").write_text("no tar file")
+    (tmp_path / "b.tar").touch()
     for name, words in (
         ("empty", "holds no images"),
         ("nowhere", "got nothing"),
         ("a.md", "got a file"),
-        ("a.tar", "the tar file cannot be read"),
+        (
+            "a.tar",
+            "^the shard cannot be read; in .*a.tar; got a file that is no tar. Download or pack it again.$",
+        ),
+        ("b.tar", "^the shard cannot be read; in .*b.tar; got an empty file. Download or pack it again.$"),
         ("*.zip", "names nothing"),
     ):
         with pytest.raises(DataError, match=words):
