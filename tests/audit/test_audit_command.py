@@ -111,8 +111,8 @@ def test_copies_of_repeated_images_are_told_apart(
     for again in "abc":
         noise("train3.png", side=16).save(train / f"3{again}.png")
     result = audit(command, generated, train, tmp_path / "out")
-    assert value(result, "train_repeated") == pytest.approx(4 / 11)
-    assert value(result, "copies_from_repeated") == 0.5
+    assert value(result, "train_grouped") == pytest.approx(4 / 11)
+    assert value(result, "copies_from_grouped") == 0.5
     first = pd.read_parquet(tmp_path / "out" / "matches.parquet").query("rank == 1").set_index("generated")
     assert first.loc["1.png", "group_size"] == 4
     assert first.loc["4.png", "group_size"] == 1
@@ -122,6 +122,23 @@ def test_copies_of_repeated_images_are_told_apart(
     assert [[m["id"] for m in g["members"]] for g in groups] == [["3.png", "3a.png", "3b.png", "3c.png"]]
     assert len((tmp_path / "d.csv").read_text().splitlines()) == 5
     assert "4 of 11 images are in 1 groups" in command("duplicates", train)[1]
+
+
+def test_grouped_and_repeated_training_images_are_two_numbers_under_two_names(
+    command: Command, sets: tuple[Path, Path], tmp_path: Path
+) -> None:
+    """A training image that is alike above 0.75 and below 0.95 is in a group, and is not repeated."""
+    generated, train = sets
+    other, own = noise("other"), noise("train3.png")
+    Image.blend(own, other, 0.4).save(train / "like3.png")
+    noise("train5.png", side=16).save(train / "5a.png")
+    result = audit(command, generated, train, tmp_path / "out")
+    rows = Quick()([own, Image.blend(own, other, 0.4)])
+    assert 0.75 < rows[0] @ rows[1] < 0.95
+    assert value(result, "train_grouped") == pytest.approx(4 / 10)
+    assert value(result, "train_repeated") == pytest.approx(2 / 10)
+    assert value(result, "copies_from_grouped") == 1
+    assert value(result, "copied_repeated") == 0.5
 
 
 def test_a_saved_index_stands_for_its_images(
