@@ -39,7 +39,7 @@ def copy_measurements(
 
     Args:
         evidence: of one embedder.
-        threshold: see ``calibration.copy_threshold``.
+        threshold: what the labels rest on; see ``local.whole_threshold``.
         alike: groups of near-duplicates of the training images.
         confidence: of the intervals.
     """

@@ -59,6 +59,8 @@ def test_an_audit_names_the_copies_and_their_sources(
     shown = command("audit", "--generated", sets[0], "--train", sets[1], "--out", out, *FEW)[1]
     assert "2 of 6 generated images are copies (similarity above 0.75) of 2 training images" in shown
     assert "not measured: own prompt, mean: no prompt is the caption of a training image" in shown
+    assert "copy: 0.75 (published for SSCD disc_mixup at 288 or 320 px, without basis for sscd, quick-4), " in shown
+    assert "not calibrated: no held-out images; 99 images of --heldout calibrate it" in shown
 
 
 def test_the_same_command_computes_nothing_again_and_changed_images_do(
