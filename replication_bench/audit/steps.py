@@ -155,8 +155,11 @@ class Audit:
         return cached_index(place, chosen.options, chosen.embedder, advance)
 
     def fingerprint(self, compared: Sequence[Compared]) -> str:
-        """SHA-256 over everything that can change a number."""
-        contents = [[index.facts.fingerprint for index in one.sets.values()] for one in compared]
+        """SHA-256 over everything that can change a number, or what is told of the sets."""
+        contents = [
+            [(index.facts.fingerprint, index.facts.skipped, index.facts.notes) for index in one.sets.values()]
+            for one in compared
+        ]
         metrics = [__version__, *(metric.name for metric in all_metrics())]
         texts = self.texts.embedder.protocol.hash if self.texts.embedder else self.texts.why
         key = json.dumps([metrics, self.config, contents, self.marks, texts], sort_keys=True)

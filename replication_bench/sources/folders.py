@@ -7,6 +7,7 @@ from pathlib import Path
 
 from replication_bench.data.captions import Captions, captions_in_file, find_captions, read_text
 from replication_bench.data.images import list_images
+from replication_bench.data.others import others_in
 from replication_bench.errors import DataError
 from replication_bench.sources.source import Entry, Source, reading
 
@@ -72,4 +73,6 @@ def open_folder(path: str, prompts: Path | None = None) -> Source:
         else captions_or_note(folder, list(images))
     )
     entries = (Entry(name, reading(file), captions.get(name, ())) for name, file in images.items())
+    others = others_in(folder)
+    notes = (*notes, others) if others else notes
     return Source(path, "dcr" if found else "folder", tuple(entries), notes=notes)

@@ -14,6 +14,7 @@ from pathlib import Path
 from threading import Lock
 
 from replication_bench.data.images import is_image_name, natural_key
+from replication_bench.data.others import kind_of, told
 from replication_bench.data.webdataset import caption_of, check_end, split_name
 from replication_bench.errors import DataError
 from replication_bench.sources.source import Entry, Skipped, Source, unique_ids
@@ -141,12 +142,14 @@ def open_shards(path: str, files: Sequence[Path]) -> Source:
     """
     entries: list[Entry] = []
     skipped: list[Skipped] = []
+    kinds: list[str | None] = []
     unique = len({file.name for file in files}) == len(files)
     for file in sorted(files, key=lambda file: natural_key(file.as_posix())):
         name, members = (file.name if unique else file.as_posix()), list_members(file)
         before = len(entries)
         entries += shard_entries(Shard(file), name, members.found)
         skipped += without_image(name, members.found)
+        kinds += [kind_of(Path(member.name)) for member in members.found]
         if members.cut:
             kept = len(entries) - before
             reason = f"the tar file is damaged after {kept} images: {members.cut}"
@@ -155,4 +158,5 @@ def open_shards(path: str, files: Sequence[Path]) -> Source:
         raise DataError(
             "the tar files hold no images", where=path, got=skipped[0].reason if skipped else None
         )
-    return Source(path, "webdataset", tuple(entries), tuple(skipped))
+    others = told(kinds)
+    return Source(path, "webdataset", tuple(entries), tuple(skipped), (others,) if others else ())

@@ -59,7 +59,10 @@ def test_an_audit_names_the_copies_and_their_sources(
     shown = command("audit", "--generated", sets[0], "--train", sets[1], "--out", out, *FEW)[1]
     assert "2 of 6 generated images are copies (similarity above 0.75) of 2 training images" in shown
     assert "not measured: own prompt, mean: no prompt is the caption of a training image" in shown
-    assert "copy: 0.75 (published for SSCD disc_mixup at 288 or 320 px, without basis for sscd, quick-4), " in shown
+    assert (
+        "copy: 0.75 (published for SSCD disc_mixup at 288 or 320 px, without basis for sscd, quick-4), "
+        in shown
+    )
     assert "not calibrated: no held-out images; 99 images of --heldout calibrate it" in shown
 
 
@@ -194,6 +197,34 @@ def test_held_out_images_calibrate_and_may_not_be_training_images(
     status, _, err = command("audit", *flags)
     assert status == 2
     assert "held-out images that are training images" in err
+
+
+def test_a_link_to_nothing_is_listed_and_files_of_other_kinds_are_counted(
+    command: Command, sets: tuple[Path, Path], tmp_path: Path
+) -> None:
+    generated, train = sets
+    quiet = audit(command, generated, train, tmp_path / "out")
+    assert quiet["images"][0]["notes"] == []
+    for name in ("x.avif", "y.AVIF", "x.jfif", "x.heic", "x.jp2", "x.tga", "plain", "notes.txt", ".z.heic"):
+        (generated / name).write_bytes(b"x")
+    (generated / "dangling.png").symlink_to("gone.png")
+    (generated / "dangling").symlink_to("gone")
+    (tmp_path / "elsewhere").mkdir()
+    (generated / "more").symlink_to(tmp_path / "elsewhere")
+    result = audit(command, generated, train, tmp_path / "out")
+    told = result["images"][0]
+    assert (told["found"], told["used"], told["skipped"]) == (7, 6, 1)
+    assert told["notes"] == [
+        "9 files of other kinds were not read: .avif 2, without extension 2, .heic 1, .jfif 1, .jp2 1, .tga 1, "
+        "link to a folder 1"
+    ]
+    with (tmp_path / "out" / "skipped.csv").open() as file:
+        (line,) = csv.DictReader(file)
+    assert (line["role"], line["id"]) == ("generated", "dangling.png")
+    assert "a link to nothing: gone.png" in line["reason"]
+    shown = command("audit", "--generated", generated, "--train", train, "--out", tmp_path / "out", *FEW)[1]
+    assert "9 files of other kinds were not read" in shown
+    assert "9 files of other kinds were not read" in command("duplicates", generated)[1]
 
 
 def test_one_corrupt_image_among_many_is_listed_counted_and_skipped(command: Command, tmp_path: Path) -> None:
