@@ -70,7 +70,10 @@ def read_dcr(path: Path, names: Sequence[str]) -> tuple[Captions, tuple[str, ...
     each, rest = divmod(len(names), len(lines)) if lines else (0, 0)
     if rest or not each:
         raise unfit(path, len(lines), len(names), ", or one for each k images in a row")
-    notes = (f"{each} images in a row share a line of {PROMPTS}, as DCR writes them with im_batch {each}",)
+    notes = (
+        f"{each} images in a row share a line of {PROMPTS}, as DCR writes them with im_batch {each}: "
+        "false if that run was interrupted",
+    )
     return {name: (lines[place // each],) for place, name in enumerate(names)}, notes if each > 1 else ()
 
 
