@@ -106,7 +106,7 @@ class Comparison:
             background=alike.closest if len(gallery) > 1 else alike.closest[:0],
             features=one.features,
             prompts=prompts if all(prompts) else None,
-            sources=own_sources(generated, train),
+            sources=own_sources(generated, train) if any(prompts) else None,
             pixels=self.seen,
             alignment=self.alignment,
             duplicates=alike.same,

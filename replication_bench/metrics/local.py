@@ -29,6 +29,7 @@ LOCAL = "replication_bench/metrics/tiles.py; labels after arXiv 2305.08694 (matc
 DELTA = 0.15
 FIXED_LOCAL = 0.9
 NO_PIXELS = "no pixels were given, only vectors"
+NO_HELDOUT = "no held-out images"
 
 
 def local_limit(evidence: Evidence) -> float:
@@ -81,6 +82,8 @@ def of_pixels(name: str, fn: object, evidence: Evidence) -> Value:
     """A number of one pixel measure, or why there is none."""
     assert callable(fn)
     rows = getattr(evidence, name)
+    if name == "local_floor" and len(evidence.local) and not len(rows):
+        return NO_HELDOUT
     found: Value = fn(rows) if len(rows) else evidence.why("pixels", NO_PIXELS)
     return found
 

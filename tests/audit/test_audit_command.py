@@ -58,7 +58,12 @@ def test_an_audit_names_the_copies_and_their_sources(
         assert sheet.size[0] > 500
     shown = command("audit", "--generated", sets[0], "--train", sets[1], "--out", out, *FEW)[1]
     assert "2 of 6 generated images are copies (similarity above 0.75) of 2 training images" in shown
-    assert "not measured: own prompt, mean: no prompt is the caption of a training image" in shown
+    assert "not measured: own prompt, mean: no prompts were given" in shown
+    assert reason(result, "own_prompt_mean") == "no prompts were given"
+    for name in ("floor_mean", "floor_95pc", "floor_gt_05pc", "local_floor_95pc"):
+        assert reason(result, name) == "no held-out images"
+    for name in ("ceiling_mean", "ceiling_95pc"):
+        assert reason(result, name) == "no backbone, so no ceiling"
     assert (
         "copy: 0.75 (published for SSCD disc_mixup at 288 or 320 px, without basis for sscd, quick-4), "
         in shown
@@ -102,6 +107,9 @@ def test_prompts_give_the_similarity_to_the_own_training_image(
     assert first.loc["1.png", "own_prompt"] == pytest.approx(first.loc["1.png", "similarity"], abs=1e-6)
     assert first.loc["4.png", "own_prompt"] < first.loc["4.png", "similarity"]
     assert value(result, "own_prompt_mean") == pytest.approx(first["own_prompt"].mean(), abs=1e-6)
+    prompts.write_text("elsewhere\n" * 6)
+    strange = audit(command, generated, train, tmp_path / "strange", "--prompts", prompts)
+    assert reason(strange, "own_prompt_mean") == "no prompt is the caption of a training image"
     prompts.write_text("one line\n")
     flags = ("--generated", generated, "--train", train, "--prompts", prompts)
     status, _, err = command("audit", *flags)

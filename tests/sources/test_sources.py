@@ -52,7 +52,8 @@ def test_images_of_a_batch_of_dcr_share_a_line(tmp_path: Path) -> None:
     assert [entry.captions[0] for entry in source.entries] == list("aaaabbbbcccc")
     assert ids(source)[8:] == ["8.png", "9.png", "10.png", "11.png"]
     assert source.notes == (
-        "4 images in a row share a line of prompts.txt, as DCR writes them with im_batch 4",
+        "4 images in a row share a line of prompts.txt, as DCR writes them with im_batch 4: "
+        "false if that run was interrupted",
     )
     with pytest.raises(
         DataError, match=r"got 3 lines; want 12, one for each image in natural order of names\. "
