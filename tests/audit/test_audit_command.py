@@ -207,6 +207,13 @@ def test_held_out_images_calibrate_and_may_not_be_training_images(
     assert "held-out images that are training images" in err
 
 
+def test_one_folder_given_twice_is_told(command: Command, sets: tuple[Path, Path], tmp_path: Path) -> None:
+    generated, train = sets
+    said = "all 6 generated images are byte-identical to training images: was one folder given twice?"
+    assert audit(command, generated, generated, tmp_path / "twice")["notes"] == [said]
+    assert audit(command, generated, train, tmp_path / "out")["notes"] == []
+
+
 def test_a_link_to_nothing_is_listed_and_files_of_other_kinds_are_counted(
     command: Command, sets: tuple[Path, Path], tmp_path: Path
 ) -> None:
