@@ -164,7 +164,9 @@ def test_without_matches_there_is_a_reduction_but_no_interval(none: Result, loya
     found = row(table, "loyal").values["reduction"]
     assert found.value == pytest.approx(1 - 0.509 / 0.546)
     assert (found.low, found.note) == (None, "no interval: the matches of a run are missing")
-    assert row(table, "loyal").values["p"].reason == "needs 10 pairs of the same prompt and noise, got 0"
+    assert (
+        row(table, "loyal").values["p"].reason == "needs 10 prompts that both drew with the same noise, got 0"
+    )
     assert next(claim.verdict for claim in table.claims) == "undecided: no interval"
 
 

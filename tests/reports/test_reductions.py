@@ -11,7 +11,7 @@ from reports.board import Leaderboard
 from reports.leaderboard import Row
 from reports.reductions import ONE_SEED
 
-TRAIN = [(f"{i}.png", f"picture {i}") for i in range(8)]
+TRAIN = [(f"{i}.png", f"picture {i}") for i in range(100)]
 COUNT = 200
 
 
