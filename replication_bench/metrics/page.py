@@ -52,8 +52,8 @@ WITHOUT: dict[tuple[str, ...], str] = {
         "of fd_train or fid_train is that of the distance alone"
     ),
 }
-SOMETIMES = """- `fid_heldout`, `fid_train`, `fid_gap` where a set has no more images than Inception has features (2048):
-  the delta method needs more.
+SOMETIMES = """- `fid_heldout`, `fid_train`, `fid_gap` where a set has 2048 images or fewer: the delta method needs more
+  than Inception has features.
 - `copy_threshold` and `copied_groups`, which an audit adds: a rule, whose note states its rates, and a count.
 - Whatever is bootstrapped, where no draws were asked for (`measure.bootstrap=0`)."""
 HEAD = """# Metrics
