@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from threading import Lock
+from typing import NamedTuple
 
 from replication_bench.data.images import is_image_name, natural_key
+from replication_bench.data.others import kind_of, told
 from replication_bench.data.webdataset import caption_of, check_end, open_tar, split_name
 from replication_bench.errors import DataError
 from replication_bench.sources.source import Entry, Skipped, Source, unique_ids
@@ -130,8 +132,16 @@ def without_image(name: str, members: Sequence[tarfile.TarInfo]) -> list[Skipped
     return [Skipped(f"{name}/{key}", "a caption and no image") for key, image in keys.items() if not image]
 
 
-def shard_parts(file: Path, name: str) -> tuple[list[Entry], list[Skipped]]:
-    """The images of one shard, and what there is beside them: a shard that gives nothing is told too."""
+class ShardParts(NamedTuple):
+    """The images of one shard, what was left out, and the kinds of its unread files (see ``kind_of``)."""
+
+    entries: list[Entry]
+    skipped: list[Skipped]
+    kinds: list[str | None]
+
+
+def shard_parts(file: Path, name: str) -> ShardParts:
+    """What one shard gives; one that gives nothing is told among what was left out."""
     members = list_members(file)
     entries = list(shard_entries(Shard(file), name, members.found))
     skipped = without_image(name, members.found)
@@ -140,7 +150,7 @@ def shard_parts(file: Path, name: str) -> tuple[list[Entry], list[Skipped]]:
         skipped.append(Skipped(name, reason, damaged=True))
     elif not entries and not skipped:
         skipped.append(Skipped(name, f"no image among {len(members.found)} files"))
-    return entries, skipped
+    return ShardParts(entries, skipped, [kind_of(Path(member.name)) for member in members.found])
 
 
 def open_shards(path: str, files: Sequence[Path]) -> Source:
@@ -151,11 +161,13 @@ def open_shards(path: str, files: Sequence[Path]) -> Source:
     """
     entries: list[Entry] = []
     skipped: list[Skipped] = []
+    kinds: list[str | None] = []
     unique = len({file.name for file in files}) == len(files)
     for file in sorted(files, key=lambda file: natural_key(file.as_posix())):
-        images, others = shard_parts(file, file.name if unique else file.as_posix())
-        entries += images
-        skipped += others
+        found = shard_parts(file, file.name if unique else file.as_posix())
+        entries += found.entries
+        skipped += found.skipped
+        kinds += found.kinds
     if not entries:
         first = skipped[0]
         raise DataError(
@@ -165,4 +177,5 @@ def open_shards(path: str, files: Sequence[Path]) -> Source:
             want="images such as .jpg or .png",
             hint="Download or pack them again.",
         )
-    return Source(path, "webdataset", tuple(entries), tuple(skipped))
+    others = told(kinds)
+    return Source(path, "webdataset", tuple(entries), tuple(skipped), (others,) if others else ())
