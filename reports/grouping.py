@@ -90,7 +90,7 @@ def make_groups(runs: Sequence[Run]) -> tuple[Group, ...]:
     found = parted(runs, setting_of)
     for finer in (machine_of, by_id):
         found = [part for setting, members in found for part in apart(setting, members, finer)]
-    groups = []
+    groups: list[Group] = []
     for setting, members in found:
         same = [other for other, _ in found if other["method"] == setting["method"]]
         ordered = tuple(sorted(members, key=lambda run: (run.result.seed, run.result.id)))

@@ -110,7 +110,7 @@ def compare(group: Group, other: Group | None, absent: str, confidence: float) -
         missing(p) if isinstance(p, str) else Value(p, n=n, note=ONE_TRAINING if len(seeds) == 1 else None)
     )
     shared = shared_seeds(group, other, seeds)
-    return Comparison(other.label, *(noted(value, shared) for value in (plain, above, tested)), n)
+    return Comparison(other.label, noted(plain, shared), noted(above, shared), noted(tested, shared), n)
 
 
 def shared_seeds(group: Group, other: Group, seeds: Sequence[int]) -> str:
