@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -138,4 +139,34 @@ def read_arrays(generated: Path, train: Path, heldout: Path | None, k: int) -> A
     real = check_features(read_npy(train), train, k + 1, width)
     if heldout is None:
         return Arrays(ours, real, real[:0])
-    return Arrays(ours, real, check_features(read_npy(heldout), heldout, 1, width))
+    others = check_features(read_npy(heldout), heldout, 1, width)
+    check_apart(real, others, heldout)
+    return Arrays(ours, real, others)
+
+
+def digests(rows: Rows) -> Iterator[bytes]:
+    """A short name for each row; equal where the numbers are as float32, whatever the file's precision."""
+    for row in rows:
+        # adding 0 turns a negative zero, which has other bytes, into a positive one
+        yield hashlib.blake2b((row.astype(np.float32) + 0.0).tobytes(), digest_size=16).digest()
+
+
+def check_apart(train: Rows, heldout: Rows, where: object) -> None:
+    """Refuse held-out rows that are training rows: the floor would be that of copies.
+
+    Raises:
+        DataError: the first such row, and how many there are.
+    """
+    known: dict[bytes, int] = {}
+    for place, name in enumerate(digests(train)):
+        known.setdefault(name, place)
+    shared = [(place, known[name]) for place, name in enumerate(digests(heldout)) if name in known]
+    if shared:
+        first, same = shared[0]
+        raise DataError(
+            "held-out rows that are training rows",
+            where=where,
+            got=f"{len(shared)} of {len(heldout)} shared, first row {first} = training row {same}",
+            want="none shared",
+            hint="Take them out of one of the two arrays.",
+        )

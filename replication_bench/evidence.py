@@ -29,6 +29,7 @@ from replication_bench.statistics.measuring import Step, no_step
 LARGEST_TRAIN = 50_000
 MOST_PAIRS = 100_000_000
 NO_PIXELS = "no pixels were given, only vectors"
+NO_PROMPTS = "no prompts were given"
 
 
 @dataclass(frozen=True)
@@ -159,7 +160,8 @@ def build_evidence(
         ceiling: vectors [t, d] of the training images after the backbone's VAE round trip.
         features: what distances between distributions are taken on instead of the unit vectors.
         prompts: the original prompt of each generated image; images of one prompt are drawn together.
-        sources: for each generated image, the training rows whose caption prompted it (see ``find_sources``).
+        sources: for each generated image, the training rows whose caption prompted it (see ``find_sources``); None
+            where there are no prompts.
         pixels: access to the images; or what ``see`` found in them, or why there are none.
         alignment: of the images with their prompts; a text says why there is none.
         duplicates: training images alike to each one, itself included, [t]; counted where None.
@@ -181,6 +183,8 @@ def build_evidence(
         reasons["pixels"] = seen
     if isinstance(alignment, str):
         reasons["alignment"], alignment = alignment, None
+    if not sources:
+        reasons["own_prompt"] = NO_PROMPTS
     if duplicates is None and len(train) > LARGEST_TRAIN:
         reasons["duplicates"] = f"more than {LARGEST_TRAIN:,} training images; count duplicates beforehand"
         duplicates = NO_INTS

@@ -79,7 +79,7 @@ class Recorder:
 def read_points(path: Path) -> list[Point]:
     """Every whole line; one that is just being written is left out."""
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return []
     found = []

@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, FiniteFloat, ValidationError, model_validator
 
 from replication_bench.config import Section
 from replication_bench.errors import DataError
@@ -36,11 +36,11 @@ class Measurement(Section):
     """
 
     name: str
-    value: float | None
+    value: FiniteFloat | None
     reason: str | None = None
     n: int | None = None
-    low: float | None = None
-    high: float | None = None
+    low: FiniteFloat | None = None
+    high: FiniteFloat | None = None
     unit: str = ""
     better: Literal["up", "down", "zero", "reference"] = "reference"
     note: str | None = None

@@ -20,7 +20,7 @@ SHOWN = (
     ("copies_share", "share of copies"),
     ("copied_groups", "different images copied"),
     ("template_share", "share of template copies"),
-    ("copy_threshold", "threshold of a copy"),
+    ("copy_threshold", "threshold of a copy (labels)"),
     ("R", "R, 95th percentile"),
     ("sim_mean", "mean similarity"),
     ("sim_max", "highest similarity"),
@@ -30,11 +30,11 @@ SHOWN = (
     ("fid_heldout", "FID against held-out"),
     ("fid_train", "FID against train"),
     ("floor_95pc", "held-out, 95th percentile"),
-    ("threshold", "calibrated threshold"),
-    ("sim_gt_calibrated", "share above calibrated"),
+    ("threshold", "quantile threshold (shares)"),
+    ("sim_gt_calibrated", "share above the quantile"),
     ("bg_95pc", "train to train, 95th percentile"),
-    ("train_repeated", "share of repeated training images"),
-    ("copies_from_repeated", "share of copies from repeated images"),
+    ("train_grouped", "share of training images in groups"),
+    ("copies_from_grouped", "share of copies from groups"),
 )
 
 
@@ -75,9 +75,9 @@ def pairs(matches: Sequence[Match]) -> Grid:
     """The closest pairs, the worst first."""
     grid = new_grid("closest pairs")
     own = any(m.own_prompt is not None for m in matches)
-    headers = ("similarity", *(("own prompt",) if own else ()), "label", "repeated", "generated", "train")
+    headers = ("similarity", *(("own prompt",) if own else ()), "label", "group", "generated", "train")
     for header in headers:
-        numeric = header in ("similarity", "own prompt", "repeated")
+        numeric = header in ("similarity", "own prompt", "group")
         grid.add_column(Text(header), justify="right" if numeric else "left", overflow="fold")
     nearest = sorted((m for m in matches if m.rank == 1), key=lambda m: (-m.similarity, m.generated))
     for m in nearest[:PAIRS]:

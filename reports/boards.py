@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import PurePath
@@ -111,6 +112,12 @@ class Board:
             for part, mine in self.parts.items()
             if other.parts.get(part, mine) != mine
         )
+
+    @property
+    def usual_budget(self) -> int | None:
+        """The budget that most rows have, the smallest of several; None where none is known."""
+        found = Counter(group.budget for group in self.groups if group.budget is not None)
+        return min(found, key=lambda budget: (-found[budget], budget), default=None)
 
     @property
     def confidence(self) -> float:

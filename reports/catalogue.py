@@ -61,11 +61,15 @@ ABOUT: Mapping[str, str] = {
     "authpct": "The share of generated images that are not closer to a training image than that image's own nearest "
     "neighbour is.",
     "clipscore": "How well images fit their prompts, by CLIP.",
-    "reduction": "1 - R / R of the reference, on the same prompts and noise. The interval resamples the paired images.",
-    "reduction_floor": "The same with the floor taken from both: the share of the avoidable copying that is gone.",
-    "reduction_best": "1 - R / R of the best method on this board that only changes training data or captions.",
-    "p": "Wilcoxon's signed-rank test of paired similarities (same prompt, same noise) against the reference, "
-    "corrected for the number of rows (Holm).",
+    "reduction": "1 - R / R of the reference, on the same prompts and noise. The interval is the wider of two: whole "
+    "prompts resampled, and Student's over the seeds.",
+    "reduction_floor": "The same with the floor taken from both: the share of the avoidable copying that is gone. The "
+    "interval takes the floor as exact.",
+    "reduction_best": "1 - R / R of the best method on this board that only changes training data or captions, at the "
+    "usual budget. That method was picked by its R, which flatters it; the interval does not know.",
+    "p": "The chance of a difference to the reference as large as this if there were none: the larger of Wilcoxon's "
+    "signed-rank test of the prompts' mean differences and, from two seeds on, Student's test of the seeds' mean "
+    "differences; corrected for the number of rows (Holm).",
     "budget": "Images that each run was given for training.",
     "images": "Images seen in training, all stages together.",
     "parameters": "Parameters of all networks that sampling needs.",
@@ -89,7 +93,9 @@ def own_texts() -> dict[str, str]:
 
 def about(name: str) -> str:
     """A plain explanation of the number called ``name``: the metric's own, else ours; empty where there is none."""
-    return own_texts().get(name) or ABOUT.get(name, "")
+    plain, _, embedder = name.partition(":")
+    text = own_texts().get(name) or own_texts().get(plain) or ABOUT.get(plain, "")
+    return f"In the space of {embedder}: {text}" if embedder and text else text
 
 
 def title(name: str) -> str:

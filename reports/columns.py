@@ -60,10 +60,10 @@ class Column:
 
     def number(self, value: float) -> str:
         """A number as written; exactly zero is '0', unlike one that was rounded to 0.000."""
-        if value == 0:
-            return "0"
         if self.key == "p" and value < 0.001:
             return "<0.001"
+        if value == 0:
+            return "0"
         return f"{value * self.scale:,.{self.decimals}f}".replace("-", MINUS)
 
     def text(self, value: Value) -> str:

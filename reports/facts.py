@@ -47,21 +47,25 @@ def further_protocols(result: Result) -> dict[str, str]:
 
 def machine_of(result: Result) -> dict[str, Any]:
     """Where a run was computed and how: what makes two runs of one seed differ in their last bits."""
-    precision = result.config.get("train", {}).get("precision", "")
-    return {"device": result.device, "precision": precision}
+    train = result.config.get("train")  # of an audit it is the folder of the training images
+    return {
+        "device": result.device,
+        "precision": train.get("precision", "") if isinstance(train, dict) else "",
+    }
 
 
-def why_control(result: Result, reference: str, cheapest: int | None) -> str:
+def why_control(result: Result, reference: str, usual: int | None) -> str:
     """Why a result is a control and no contender; empty where it is none.
 
     Args:
         result: of the row.
         reference: the method that reductions are counted from.
-        cheapest: the smallest budget of its board; None where none is known.
+        usual: the budget that most rows of its board have; None where none is known.
     """
     budget = budget_of(result)
-    if budget is not None and cheapest is not None and budget > cheapest:
-        return f"its budget of {budget:,} images is above the board's smallest, {cheapest:,}"
+    if budget is not None and usual is not None and budget != usual:
+        side = "above" if budget > usual else "below"
+        return f"its budget of {budget:,} images is {side} the board's usual {usual:,}"
     if result.method and result.method.paper == "" and result.method.name != reference:
         return "published nowhere; it is here to tell causes apart"
     return ""

@@ -47,6 +47,7 @@ class Gallery:
         self.tables, self.rules, self.limit = tables, rules, limit
         self.sources = list(find_sources(tables))
         self.texts, self.names, self.training = Texts(), Texts(), TrainingImages()
+        self.generated_names = Texts()
         self.atlas = Atlas(min(side, largest_side(self.sources) or side), budget)
         self.problems: dict[str, None] = {}
 
@@ -86,7 +87,8 @@ class Gallery:
         return {
             "g": source.index,
             "s": source.seed,
-            "i": match.generated,
+            # its name may be its prompt; its number is the same in all runs of that prompt and noise
+            "i": privacy.text(match.generated) or str(self.generated_names.number(match.generated) + 1),
             "p": number(privacy.text(match.prompt)),
             "l": source.label(match),
             "t": ABSENT,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import PureWindowsPath
 from typing import Any
 
 from replication_bench.errors import ConfigError
@@ -89,11 +90,13 @@ def make_groups(runs: Sequence[Run]) -> tuple[Group, ...]:
     found = parted(runs, setting_of)
     for finer in (machine_of, by_id):
         found = [part for setting, members in found for part in apart(setting, members, finer)]
-    groups = []
+    groups: list[Group] = []
     for setting, members in found:
         same = [other for other, _ in found if other["method"] == setting["method"]]
         ordered = tuple(sorted(members, key=lambda run: (run.result.seed, run.result.id)))
-        groups.append(Group(label_of(setting["method"], unusual(setting, same)), ordered))
+        label = label_of(setting["method"], unusual(setting, same))
+        before = sum(group.label == label or group.label.startswith(f"{label}, ") for group in groups)
+        groups.append(Group(f"{label}, {before + 1}" if before else label, ordered))
     return tuple(groups)
 
 
@@ -152,7 +155,9 @@ def label_of(method: str, told: dict[str, Any]) -> str:
 
 
 def setting_text(value: Any) -> str:
-    """A setting as a reader types it."""
+    """A setting as a reader types it; of a path its last name alone, since where a file lies is nobody's business."""
+    if isinstance(value, str) and ("/" in value or "\\" in value):
+        return PureWindowsPath(value).name
     if isinstance(value, list | tuple):
         return "+".join(map(str, value)) or "none"
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)

@@ -91,8 +91,8 @@ class BoardTable:
 
     @cached_property
     def best(self) -> Group | None:
-        """The best method that changes only the training data."""
-        return best_data_side(self.board)
+        """The best method that changes only the training data, among those that are no controls."""
+        return best_data_side([group for group in self.board.groups if not self.controls[group.label]])
 
     @cached_property
     def comparisons(self) -> dict[str, tuple[Comparison, Comparison]]:
@@ -116,8 +116,8 @@ class BoardTable:
     @cached_property
     def controls(self) -> dict[str, str]:
         """By label, why a row is a control; empty where it is none."""
-        cheapest = min((g.budget for g in self.board.groups if g.budget is not None), default=None)
-        return {g.label: why_control(g.results[0], self.reference, cheapest) for g in self.board.groups}
+        usual = self.board.usual_budget
+        return {g.label: why_control(g.results[0], self.reference, usual) for g in self.board.groups}
 
     @cached_property
     def fronts(self) -> dict[str, list[str]]:

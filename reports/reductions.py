@@ -15,6 +15,7 @@ from reports.sides import side_of
 from reports.significance import Draws, p_value, paired, resampled_r
 from reports.values import NOT_MEASURED, Value, missing, of_measurement, over_seeds, spread
 
+ONE_TRAINING = "one seed each: it tells these networks apart, not trainings"
 ONE_SEED = "one seed each: the interval leaves out how much trainings differ"
 LEAST_KEPT = 0.95  # share of the draws in which the reference exceeds the floor
 Verdict = Literal["supported", "not supported", "undecided"]
@@ -73,9 +74,9 @@ def unlike_settings(one: Group, other: Group) -> int:
     return sum(one.setting.get(key) != other.setting.get(key) for key in shared)
 
 
-def best_data_side(board: Board) -> Group | None:
+def best_data_side(groups: Sequence[Group]) -> Group | None:
     """The group of lowest R among the methods that change only the training data."""
-    found = [g for g in board.groups if side_of(g.method) == "data" and g.value("R").value is not None]
+    found = [g for g in groups if side_of(g.method) == "data" and g.value("R").value is not None]
     return min(found, key=lambda g: g.value("R").value or 0.0, default=None)
 
 
@@ -105,7 +106,25 @@ def compare(group: Group, other: Group | None, absent: str, confidence: float) -
         if isinstance(floor, str)
         else above_floor(r, base, fmean(floor), draws, confidence)
     )
-    return Comparison(other.label, plain, above, missing(p) if isinstance(p, str) else Value(p, n=n), n)
+    tested = (
+        missing(p) if isinstance(p, str) else Value(p, n=n, note=ONE_TRAINING if len(seeds) == 1 else None)
+    )
+    shared = shared_seeds(group, other, seeds)
+    return Comparison(other.label, noted(plain, shared), noted(above, shared), noted(tested, shared), n)
+
+
+def shared_seeds(group: Group, other: Group, seeds: Sequence[int]) -> str:
+    """Which seeds a comparison rests on, where that is not all of either side."""
+    if set(seeds) == set(group.seeds) == set(other.seeds):
+        return ""
+    return (
+        f"over seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))} alone, which {other.label} has too"
+    )
+
+
+def noted(value: Value, note: str) -> Value:
+    """The value with one more note."""
+    return value._replace(note="; ".join(filter(None, (value.note, note))) or None)
 
 
 def by_seed(group: Group, name: str, seeds: Sequence[int]) -> list[float] | str:

@@ -51,11 +51,15 @@ def less(table: BoardTable, best: Row) -> Statement:
     """How much less the best method copies than the reference."""
     column = table.column("reduction")
     found = cell(table, best, column)
-    label = f"{best.label} copies less than {table.reference} by"
-    if found.value.value is None:
+    value = found.value.value
+    label = f"{best.label} copies {'more' if value is not None and value < 0 else 'less'} than {table.reference} by"
+    if value is None:
         return Statement(label, found.text, found.value.reason or "")
     told = WORDS.get(found.verdict, "")
-    return Statement(label, f"{found.text} %", f"{found.interval} {told}".strip() or (found.value.note or ""))
+    detail = f"{found.interval} {told}".strip() or (found.value.note or "")
+    return Statement(
+        label, f"{column.number(abs(value))} %", f"as a reduction: {detail}" if value < 0 else detail
+    )
 
 
 def quality(table: BoardTable, best: Row) -> Statement | None:

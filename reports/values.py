@@ -52,7 +52,8 @@ def of_measurement(found: Measurement | None) -> Value:
 def over_seeds(found: Sequence[Value], unit: str = "", confidence: float = 0.95) -> Value:
     """The mean over seeds; missing where one seed is missing, since a mean of the others would flatter.
 
-    Its interval is the wider of two: Student's over the seeds, and what the seeds' own intervals say of a mean.
+    Its interval is the wider of two: Student's over the seeds, and what the seeds' own intervals say of a mean. What is
+    the same in all seeds, such as the floor, was measured on the same images: more seeds make it no surer.
     """
     lost = [value for value in found if value.value is None]
     if lost:
@@ -77,7 +78,10 @@ def spread(values: Sequence[float], confidence: float) -> float:
 def own_width(found: Sequence[Value]) -> float:
     """Half the interval of the mean if the seeds' own intervals told all of it; 0 where one has none."""
     halves = [(value.high - value.low) / 2 for value in found if None not in (value.low, value.high)]  # type: ignore[operator]
-    return math.sqrt(fmean(half**2 for half in halves) / len(halves)) if len(halves) == len(found) else 0.0
+    if len(halves) < len(found):
+        return 0.0
+    sets = 1 if len({value.value for value in found}) == 1 else len(found)
+    return math.sqrt(fmean(half**2 for half in halves) / sets)
 
 
 def clipped(low: float, high: float, unit: str, mean: float) -> tuple[float, float]:

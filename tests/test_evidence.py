@@ -87,7 +87,8 @@ def test_only_three_sets_are_needed_and_the_rest_has_reasons() -> None:
     bare = build_evidence(vectors(10, 0), vectors(12, 1), vectors(0, 2))
     found = {m.name: m for m in measure(all_metrics(), bare, seeds=Seeds(0), resamples=5, confidence=0.9)}
     assert found["sim_mean"].value is not None
-    assert found["floor_mean"].reason == "no images"
+    assert found["floor_mean"].reason == "no held-out images"
+    assert found["own_prompt_mean"].reason == "no prompts were given"
     assert found["local_mean"].reason == "no pixels were given, only vectors"
     assert all(m.value is not None or m.reason for m in found.values())
 

@@ -19,12 +19,12 @@ from replication_bench.duplicates import Alike
 from replication_bench.embedders.protocol import FeatureEmbedder
 from replication_bench.evidence import Pixels, Seen, build_evidence
 from replication_bench.metrics import Evidence, Metric, all_metrics
+from replication_bench.metrics.local import whole_threshold
 from replication_bench.metrics.metric import Alignment, Features
 from replication_bench.results import Measurement
 from replication_bench.search import Neighbours, nearest
 from replication_bench.seeds import Seeds
 from replication_bench.statistics import measure
-from replication_bench.statistics.calibration import copy_threshold
 from replication_bench.statistics.measuring import Step, plays
 from replication_bench.store import slug
 
@@ -88,7 +88,7 @@ class Comparison:
         matches = nearest(np.asarray(one.sets["generated"].vectors), gallery, kept)
         evidence = self.evidence(one, matches, alike)
         self.write(one, first, Found(one.sets["generated"], one.sets["train"], matches, evidence, alike))
-        threshold = copy_threshold(evidence.floor)
+        threshold = whole_threshold(evidence, "99 images of --heldout calibrate it")
         extra = copy_measurements(evidence, threshold, alike, self.measure.confidence)
         return [marked(m, one) for m in (*extra, *self.measured(evidence, one, first))]
 
@@ -106,7 +106,7 @@ class Comparison:
             background=alike.closest if len(gallery) > 1 else alike.closest[:0],
             features=one.features,
             prompts=prompts if all(prompts) else None,
-            sources=own_sources(generated, train),
+            sources=own_sources(generated, train) if any(prompts) else None,
             pixels=self.seen,
             alignment=self.alignment,
             duplicates=alike.same,

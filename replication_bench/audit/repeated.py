@@ -1,4 +1,4 @@
-"""Numbers that an audit adds to the metrics: how many copies there are, and which come from repeated images."""
+"""Numbers that an audit adds to the metrics: how many copies there are, and which are of near-duplicates."""
 
 from __future__ import annotations
 
@@ -32,11 +32,14 @@ def share(
 def copy_measurements(
     evidence: Evidence, threshold: CopyThreshold, alike: Alike, confidence: float
 ) -> list[Measurement]:
-    """Copies, and what repetition in the training set has to do with them.
+    """Copies, and what near-duplicates in the training set have to do with them.
+
+    Groups are chains of pairs above ``alike.threshold`` (0.75), which is not what ``train_repeated`` and
+    ``copied_repeated`` count (pairs above ``duplicates.SAME``, 0.95): hence names of their own.
 
     Args:
         evidence: of one embedder.
-        threshold: see ``calibration.copy_threshold``.
+        threshold: what the labels rest on; see ``local.whole_threshold``.
         alike: groups of near-duplicates of the training images.
         confidence: of the intervals.
     """
@@ -60,13 +63,13 @@ def copy_measurements(
             better="down",
             note=groups,
         ),
-        share("train_repeated", alike.sizes > 1, confidence, "reference", "no images", groups),
+        share("train_grouped", alike.sizes > 1, confidence, "reference", "no images", groups),
         share(
-            "copies_from_repeated",
+            "copies_from_grouped",
             alike.sizes[sources] > 1,
             confidence,
             "reference",
             "no copy was found",
-            f"compare with train_repeated; {groups}",
+            f"compare with train_grouped; {groups}",
         ),
     ]

@@ -16,6 +16,7 @@ from replication_bench._version import __version__
 from replication_bench.audit.comparing import Compared, Comparison, distinct
 from replication_bench.audit.index import Index
 from replication_bench.audit.indexing import absolute, cached_index
+from replication_bench.audit.overlap import check_heldout, identical_note
 from replication_bench.audit.pixels import pixels_of
 from replication_bench.audit.records import dataset_record, images_record
 from replication_bench.audit.request import (
@@ -155,8 +156,11 @@ class Audit:
         return cached_index(place, chosen.options, chosen.embedder, advance)
 
     def fingerprint(self, compared: Sequence[Compared]) -> str:
-        """SHA-256 over everything that can change a number."""
-        contents = [[index.facts.fingerprint for index in one.sets.values()] for one in compared]
+        """SHA-256 over everything that can change a number, or what is told of the sets."""
+        contents = [
+            [(index.facts.fingerprint, index.facts.skipped, index.facts.notes) for index in one.sets.values()]
+            for one in compared
+        ]
         metrics = [__version__, *(metric.name for metric in all_metrics())]
         texts = self.texts.embedder.protocol.hash if self.texts.embedder else self.texts.why
         key = json.dumps([metrics, self.config, contents, self.marks, texts], sort_keys=True)
@@ -214,24 +218,8 @@ class Audit:
                 images_record(role, dict(self.request.roles())[role], i) for role, i in first.sets.items()
             ),
             measurements=tuple(measurements),
-            notes=tuple(filter(None, self.marks)),
+            notes=tuple(filter(None, (*self.marks, identical_note(first)))),
             packages=machine.package_versions(),
             commit=machine.commit(),
             created=datetime.now(UTC).isoformat(timespec="seconds"),
-        )
-
-
-def check_heldout(one: Compared) -> None:
-    """DataError if held-out files are training files: the floor would be that of copies."""
-    heldout = one.sets.get("heldout")
-    if heldout is None:
-        return
-    known = {row.sha256: row.id for row in one.sets["train"].rows}
-    if shared := [row for row in heldout.rows if row.sha256 in known]:
-        got = f"{len(shared)} shared, first {shared[0].id} = {known[shared[0].sha256]}"
-        raise DataError(
-            "held-out images that are training images",
-            where=heldout.facts.source,
-            got=got,
-            want="none shared",
         )

@@ -18,6 +18,7 @@ from rich.text import Text
 
 from replication_bench.errors import ConfigError, DataError
 from replication_bench.results import Result, read_result
+from replication_bench.statistics.clusters import clusters
 from replication_bench.statistics.paired import Flips, Paired, flips, paired
 
 NEEDED = ("generated", "rank", "train", "similarity")
@@ -138,8 +139,13 @@ def compare(a: Side, b: Side, seed: int = 0, resamples: int = RESAMPLES) -> Comp
         **{f"share > {name}": partial(share, limit) for name, limit in limits.items()},
     }
     rng = np.random.default_rng(seed)
-    found = {k: paired(first, second, fn, rng, resamples=resamples) for k, fn in statistics.items()}
-    return Comparison(found, {name: flips(first, second, limit) for name, limit in limits.items()})
+    prompts = a.matches["prompt"].tolist() if "prompt" in a.matches else [""] * len(first)
+    (numbers,) = clusters(prompts)
+    found = {
+        name: paired(first, second, fn, rng, numbers=numbers, resamples=resamples)
+        for name, fn in statistics.items()
+    }
+    return Comparison(found, {name: flips(first, second, at, numbers, seed) for name, at in limits.items()})
 
 
 def share(limit: float, rows: Any) -> float:
@@ -151,12 +157,12 @@ def as_table(a: Side, b: Side, found: Comparison) -> Table:
     """Differences, one line a statistic."""
     table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
     table.add_column("statistic")
-    for header in (f"A: {a.name}", f"B: {b.name}", "B - A", "95 % interval", "p", "pairs"):
+    for header in (f"A: {a.name}", f"B: {b.name}", "B - A", "95 % interval", "p", "pairs", "prompts"):
         table.add_column(Text(header), justify="right")
     for name, p in found.statistics.items():
         ends = f"[{p.low:+.4f}, {p.high:+.4f}]"
-        cells = (name, f"{p.a:.4f}", f"{p.b:.4f}", f"{p.difference:+.4f}", ends, f"{p.p:.3g}", str(p.n))
-        table.add_row(*map(Text, cells))
+        cells = (name, f"{p.a:.4f}", f"{p.b:.4f}", f"{p.difference:+.4f}", ends, f"{p.p:.3g}")
+        table.add_row(*map(Text, (*cells, str(p.n), str(p.prompts))))
     return table
 
 

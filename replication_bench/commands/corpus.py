@@ -113,7 +113,7 @@ def check_outcomes(outcomes: Sequence[Outcome], allow_missing: bool) -> list[str
     if failed and not allow_missing:
         raise DataError(
             f"{len(failed)} of {len(outcomes)} shards gave no vectors; first: {failed[0].error.rstrip('.')}",
-            hint="Mend them and run the same command, or leave them out with --allow-missing.",
+            hint="Then run the same command, or leave them out with --allow-missing.",
         )
     return sorted(outcome.shard for outcome in failed)
 
@@ -201,9 +201,11 @@ def worker_seconds(outcomes: Sequence[Outcome]) -> float:
 
 
 def skipped(index: Index) -> list[dict[str, str]]:
-    """Every sample that is not in the index, with the reason."""
+    """Every sample that is not in the index, with the reason; a shard without samples under the key ``*``."""
     found = []
     for shard in index.facts.extra["shards"]:
+        if not shard["rows"] and not shard["skipped"]:
+            found.append({"shard": shard["shard"], "key": "*", "reason": "no samples"})
         facts = read_shard_facts(index.folder / "shards" / shard["shard"]) or {}
         found += [{"shard": shard["shard"], **one} for one in facts.get("skipped", [])]
     return found

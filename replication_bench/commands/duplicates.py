@@ -51,6 +51,7 @@ def report_of(index: Index, alike: Alike) -> dict[str, Any]:
         "path": index.facts.source,
         "images": len(index.rows),
         "skipped": [{"id": id, "reason": reason} for id, reason in index.facts.skipped],
+        "notes": list(index.facts.notes),
         "threshold": alike.threshold,
         "embedder": index.facts.embedder["name"],
         "protocol": index.facts.protocol["name"],
@@ -108,6 +109,8 @@ def show(report: dict[str, Any], console: Console) -> None:
     console.print(line, highlight=False, soft_wrap=True)
     for one in report["skipped"]:
         console.print(f"skipped {one['id']}: {one['reason']}", markup=False, highlight=False, soft_wrap=True)
+    for note in report["notes"]:
+        console.print(note, markup=False, highlight=False, soft_wrap=True)
 
 
 def make_report(path: str, embedder: str | None, threshold: float, settings: Sequence[str]) -> dict[str, Any]:

@@ -28,7 +28,7 @@ def finished_facts(folders: Sequence[Path]) -> list[Facts]:
         DataError: no shard, one that is unfinished, or shards of unlike protocols or number formats.
     """
     if not folders:
-        raise DataError("no shards to merge", got="none", want="at least one")
+        raise DataError("no shard gave vectors", got="none", want="at least one that can be read")
     found = []
     for folder in folders:
         facts = read_shard_facts(folder)
@@ -41,6 +41,19 @@ def finished_facts(folders: Sequence[Path]) -> list[Facts]:
                 want = f"that of {folders[0].name}"
                 raise DataError(f"shards of unlike {key}", where=folder, got=facts[key], want=want)
     return found
+
+
+def without_images(facts: Sequence[Facts]) -> DataError:
+    """The mistake of shards in which no image can be read, with the first reason."""
+    skipped = [f"{fact['shard']}/{one['key']}: {one['reason']}" for fact in facts for one in fact["skipped"]]
+    more = f" and {len(facts) - 1} more" if len(facts) > 1 else ""
+    return DataError(
+        "the shards hold no image that can be read",
+        where=f"{facts[0]['shard']}.tar{more}",
+        got=f"{len(skipped)} left out, first {skipped[0]}" if skipped else "no samples",
+        want="images such as .jpg or .png",
+        hint="Download or pack them again.",
+    )
 
 
 def merge_ids(folders: Sequence[Path], facts: Sequence[Facts], path: Path) -> None:
@@ -106,9 +119,7 @@ def merge(
     if len(rows) != sum(counted):
         raise DataError("vectors that do not fit", where=folders[0].parent, got=len(rows), want=sum(counted))
     if not len(rows):
-        raise DataError(
-            "the shards hold no readable image", where=folders[0].parent, got=f"{len(folders)} shards"
-        )
+        raise without_images(facts)
     (out / FACTS).unlink(missing_ok=True)  # not an index until it is complete again
     merge_ids(folders, facts, out / IDS)
     write_rows(out / VECTORS, rows, facts[0]["dtype"], progress)

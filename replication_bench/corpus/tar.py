@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from replication_bench.data.images import EXTENSIONS, natural_key
-from replication_bench.data.webdataset import check_end, split_name
+from replication_bench.data.webdataset import check_end, open_tar, split_name, unreadable
 from replication_bench.errors import DataError
 
 
@@ -62,7 +62,7 @@ def files(shard: Path) -> Iterator[tuple[str, str, bytes]]:
         DataError: missing, no tar, or cut short.
     """
     try:
-        with tarfile.open(shard) as archive:
+        with open_tar(shard) as archive:
             for entry in archive:
                 if entry.isfile() and not PurePosixPath(entry.name).name.startswith("."):
                     handle = archive.extractfile(entry)
@@ -71,8 +71,7 @@ def files(shard: Path) -> Iterator[tuple[str, str, bytes]]:
             check_end(archive)
     except (OSError, EOFError, tarfile.TarError) as error:
         got = (error.strerror if isinstance(error, OSError) else None) or str(error)
-        hint = "Download or pack this shard again."
-        raise DataError("the shard cannot be read", where=shard, got=got, hint=hint) from error
+        raise unreadable(shard, got) from error
 
 
 def read_shard(shard: Path) -> Iterator[Member]:

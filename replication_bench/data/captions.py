@@ -19,7 +19,7 @@ from itertools import chain
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from replication_bench.data.images import is_hidden
+from replication_bench.data.others import is_hidden
 from replication_bench.data.webdataset import caption_of
 from replication_bench.errors import DataError
 

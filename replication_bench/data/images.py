@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from replication_bench.data.example import Embed
+from replication_bench.data.others import is_hidden, others_in
 from replication_bench.duplicates import connected
 from replication_bench.embedders.protocol import Vectors
 from replication_bench.errors import DataError
@@ -29,11 +30,6 @@ def natural_key(text: str) -> NaturalKey:
     tokens = re.split(r"(\d+)", text.casefold())
     # split() puts the digits at odd places, so unlike types never meet; the text itself breaks ties (1 and 01)
     return [int(token) if place % 2 else token for place, token in enumerate(tokens)], text
-
-
-def is_hidden(path: Path) -> bool:
-    """Whether a part of the relative ``path`` begins with a dot."""
-    return any(part.startswith(".") for part in path.parts)
 
 
 def is_image_name(path: Path) -> bool:
@@ -54,19 +50,32 @@ def existing_folder(folder: str | Path) -> Path:
     return folder
 
 
+def leads_nowhere(path: Path) -> bool:
+    """Whether ``path`` is a link to nothing."""
+    return path.is_symlink() and not path.exists()
+
+
+def os_reason(path: Path, error: OSError) -> str:
+    """Why a file cannot be opened; where it is a link to nothing, what it should lead to."""
+    return f"a link to nothing: {path.readlink()}" if leads_nowhere(path) else error.strerror or str(error)
+
+
 def list_images(folder: str | Path) -> list[Path]:
     """Every image file below ``folder``, hidden files and folders left out, in natural order of relative paths.
+
+    A link to nothing is listed too: whoever reads it refuses or skips it with its reason.
 
     Raises:
         DataError: the folder does not exist, or holds no image.
     """
     folder = existing_folder(folder)
-    relative = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+    relative = (
+        path.relative_to(folder) for path in folder.rglob("*") if path.is_file() or leads_nowhere(path)
+    )
     found = sorted(filter(is_image_name, relative), key=lambda path: natural_key(path.as_posix()))
     if not found:
-        raise DataError(
-            "the folder holds no images", where=folder, want="files ending in " + " ".join(sorted(EXTENSIONS))
-        )
+        want = "files ending in " + " ".join(sorted(EXTENSIONS))
+        raise DataError("the folder holds no images", where=folder, got=others_in(folder) or None, want=want)
     return [folder / path for path in found]
 
 
@@ -139,7 +148,9 @@ def read_image(path: str | Path) -> Image.Image:
     try:
         data = Path(path).read_bytes()
     except OSError as error:
-        raise unreadable(path, error) from error
+        hint = "Replace or remove the file."
+        got = os_reason(Path(path), error)
+        raise DataError("the image cannot be read", where=path, got=got, hint=hint) from error
     return decode_image(data, path).image
 
 

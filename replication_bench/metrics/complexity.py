@@ -174,7 +174,8 @@ METRICS: tuple[Metric, ...] = joined(
             formula="duplicates of t = training images with <t, t'> > 0.95, itself included; Pearson r of m(g) with "
             "them; share with more than one",
             span="-1 to 1; shares 0 to 1",
-            trap="Near-duplicates by the embedder, not equal files. Without repeated images there is no correlation.",
+            trap="Near-duplicates by the embedder, not equal files. Without repeated images there is no correlation. "
+            "An audit's train_grouped and copies_from_grouped are others: they count chains of pairs above 0.75.",
         ),
     )
 )

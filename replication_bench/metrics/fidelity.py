@@ -134,15 +134,24 @@ def protocol_note(evidence: Evidence) -> str | None:
     return evidence.protocol_name or None
 
 
-def frechet_note(real: str, kernel: str, evidence: Evidence) -> str | None:
-    """Which weights, and a warning with the kernel distance beside it where images are few."""
+def low_note(real: str, kernel: str, evidence: Evidence) -> str:
+    """A warning with the kernel distance beside it where images are few; else empty."""
     n = min(len(evidence.rows("generated")), len(evidence.rows(real)))
-    low = (
-        f"low_n: {n} images, fewer than {ENOUGH}, biased upward; {kernel} = {kernel_value(real, evidence):.4g}"
-        if n < ENOUGH
-        else ""
-    )
-    return "; ".join(filter(None, (evidence.protocol_name, low))) or None
+    if n >= ENOUGH:
+        return ""
+    return f"low_n: {n} images, fewer than {ENOUGH}, biased upward; {kernel} = {kernel_value(real, evidence):.4g}"
+
+
+def frechet_note(real: str, kernel: str, evidence: Evidence) -> str | None:
+    """Which weights, and the warning of ``low_note``."""
+    return "; ".join(filter(None, (evidence.protocol_name, low_note(real, kernel, evidence)))) or None
+
+
+def gap_note(kernel: str, evidence: Evidence) -> str | None:
+    """Which weights, and the warnings of the two distances that a gap is made of."""
+    lows = [low_note(real, f"{kernel}_{real}", evidence) for real in ("heldout", "train")]
+    told = (f"{real}: {low}" for real, low in zip(("heldout", "train"), lows, strict=True) if low)
+    return "; ".join(filter(None, (evidence.protocol_name, *told))) or None
 
 
 def frechet_metric(name: str, real: str, kernel: str, role: str = "") -> Metric:
@@ -189,6 +198,7 @@ def gap_metric(name: str, role: str = "") -> Metric:
         count_generated,
         interval="own",
         own_interval=gap_interval,
+        note=partial(gap_note, "kid" if role else "kd"),
         role=role,
     )
 
@@ -249,7 +259,8 @@ METRICS: tuple[Metric, ...] = joined(
             "source; above 0 points to memorization.",
             formula="FD(G, heldout) - FD(G, train)",
             span="0 is innocent; above 0 copying",
-            trap="The sets must be of one source and of like size: a smaller set has the larger biased distance.",
+            trap="The sets must be of one source and of like size: a smaller set has the larger biased distance. Below "
+            "2048 images it is marked low_n, as both distances are.",
         ),
         described(
             mifid_metric("mifd_train"),

@@ -34,6 +34,28 @@ OWN = {
     "fld": "normal, over the held-out images, both fits fixed",
     "fld_gap": "normal, over held-out and training images, the fit fixed",
 }
+WITHOUT: dict[tuple[str, ...], str] = {
+    ("cc_ent_p", "cc_comp_p", "cc_tvl_p", "cc_mixed_p", "cc_dup_p"): (
+        "p-values, which tell the uncertainty of the r beside them"
+    ),
+    ("c_t",): "a z-score: its unit is the spread that chance alone gives it within a cell",
+    ("train_repeated",): "a count over all training images, of which no sample was taken",
+    (
+        *("distinct_copied", "copied_images", "copied_images_calibrated", "copies_each"),
+        *("copies_each_calibrated", "copies_most", "copies_most_calibrated"),
+    ): "counts of different images: one that was not drawn cannot be drawn again, so a bootstrap counts too few",
+    ("copied_jpeg_ratio", "copied_entropy_ratio"): (
+        "ratios over the copied images, which are few and counted like the above: read n, their number"
+    ),
+    ("mifd_train", "mifid_train"): (
+        "a distance divided by a mean of nearest neighbours, for whose joint spread we know no formula; the interval "
+        "of fd_train or fid_train is that of the distance alone"
+    ),
+}
+SOMETIMES = """- `fid_heldout`, `fid_train`, `fid_gap` where a set has 2048 images or fewer: the delta method needs more
+  than Inception has features.
+- `copy_threshold` and `copied_groups`, which an audit adds: a rule, whose note states its rates, and a count.
+- Whatever is bootstrapped, where no draws were asked for (`measure.bootstrap=0`)."""
 HEAD = """# Metrics
 
 This page is written by `python -m replication_bench.metrics.page > docs/metrics.md` from the declarations in
@@ -54,8 +76,13 @@ distributions on the features as they are.
 **Intervals.** The percentile bootstrap draws images with replacement; images of one prompt are drawn together. A
 statistic of nearest neighbours is not resampled on both sides, since a row drawn twice is its own neighbour at distance
 0: its interval takes the other set as fixed. A kernel distance drops the pairs of a row with its own copy. The delta
-method gives the spread of a distance to first order, not its bias. Over several seeds,
-`replication_bench.statistics.measure_seeds` draws seeds first, then images within each.
+method gives the spread of a distance to first order, not its bias.
+
+**Several seeds.** The leaderboard's interval of a mean over seeds is the one that [report.md](report.md) describes. The
+library function `replication_bench.statistics.measure_seeds` is another one, a hierarchical bootstrap: it draws seeds
+first, then images within each. No command calls it; it is there for whoever holds the evidence of several runs.
+
+{without}
 
 **Two methods on the same prompts and noise** are compared image by image: `replbench compare RUN_A RUN_B` prints the
 difference of means, of R and of shares, its bootstrap interval over pairs, the p-value of swapping the methods within
@@ -64,6 +91,13 @@ pairs, and how many images turned from copy to original and back (exact McNemar 
 **Fewer than 2048 images** leave a Frechet distance biased upward. It is then marked `low_n`, and the kernel distance
 stands beside it.
 """
+
+
+def without_interval() -> str:
+    """Which numbers have no interval, and why."""
+    names = (", ".join(f"`{name}`" for name in family) for family in WITHOUT)
+    lines = [f"- {text}: {why}." for text, why in zip(names, WITHOUT.values(), strict=True)]
+    return "\n".join(["**Without an interval** are:", "", *lines, SOMETIMES])
 
 
 def interval_text(metric: Metric) -> str:
@@ -113,10 +147,9 @@ def page() -> str:
     from importlib import import_module
 
     modules = {name: import_module(f"replication_bench.metrics.{name}") for name in TITLES}
-    return (
-        "\n".join([HEAD, *(group_text(name, module.METRICS) for name, module in modules.items())]).rstrip()
-        + "\n"
-    )
+    head = HEAD.format(without=without_interval())
+    groups = (group_text(name, module.METRICS) for name, module in modules.items())
+    return "\n".join([head, *groups]).rstrip() + "\n"
 
 
 if __name__ == "__main__":

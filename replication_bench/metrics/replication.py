@@ -215,7 +215,8 @@ METRICS: tuple[Metric, ...] = joined(
             formula="the largest held-out similarity with at least 10 held-out images strictly above it",
             span="cosine, -1 to 1; a reference without direction",
             trap="With few held-out images the quantile is low, so the threshold is lenient to itself and harsh to the "
-            "generator: threshold_fpr tells how harsh.",
+            "generator: threshold_fpr tells how harsh. Labels do not rest on it: see exact_share, and an audit's "
+            "copy_threshold.",
         ),
     )
 )

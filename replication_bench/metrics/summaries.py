@@ -14,6 +14,12 @@ import numpy as np
 from replication_bench.metrics.metric import Direction, Evidence, Floats, Metric, Value
 from replication_bench.statistics.calibration import TAIL_ROWS
 
+EMPTY = {
+    "floor": "no held-out images",
+    "ceiling": "no backbone, so no ceiling",
+    "background": "no two training images",
+}
+
 
 def percentile(rows: Floats, q: float) -> Value:
     """The q-th percentile, or the reason why there is none."""
@@ -52,6 +58,12 @@ def rows_of(name: str) -> Callable[[Evidence], Floats]:
     return lambda evidence: getattr(evidence, name)
 
 
+def known(name: str, fn: Callable[[Floats], Value]) -> Callable[[Evidence], Value]:
+    """A number of the similarities called ``name``, or which images are missing for it."""
+    of = rows_of(name)
+    return lambda evidence: fn(of(evidence)) if len(of(evidence)) else EMPTY.get(name, "no images")
+
+
 def statistic(
     name: str,
     rows: str,
@@ -63,7 +75,7 @@ def statistic(
     """A number of one set of similarities."""
     of = rows_of(rows)
     return Metric(
-        name, "cosine", better, lambda e: fn(of(e)), source, lambda e: len(of(e)), everywhere=everywhere
+        name, "cosine", better, known(rows, fn), source, lambda e: len(of(e)), everywhere=everywhere
     )
 
 
@@ -76,7 +88,7 @@ def percentile_of(
         name,
         "cosine",
         better,
-        lambda e: percentile(of(e), q),
+        known(rows, partial(percentile, q=q)),
         source,
         lambda e: len(of(e)),
         note=partial(unstable, of, q),
@@ -99,7 +111,7 @@ def share(name: str, rows: str, limit: float, better: Direction, source: str) ->
         name,
         "share",
         better,
-        lambda e: share_above(of(e), limit),
+        known(rows, partial(share_above, threshold=limit)),
         source,
         lambda e: len(of(e)),
         interval="wilson",

@@ -12,6 +12,8 @@ import torch
 
 from replication_bench.components import custom_unet
 from replication_bench.errors import WeightsError
+from replication_bench.pretrained.fit import STEMS, check_weights
+from replication_bench.pretrained.hub import check_reachable
 from replication_bench.pretrained.parts import PARTS, quiet
 
 VARIANTS = ("fp16", "bf16")
@@ -83,15 +85,22 @@ def load_folder(location: str) -> dict[str, Any]:
     quiet()
     pipeline_class: Any = StableDiffusionPipeline
     try:
-        check_index(read_index(pipeline_class, location), location)
+        if not Path(location).is_dir():
+            check_reachable(location)
+        index = read_index(pipeline_class, location)
+        check_index(index, location)
         unet = custom_unet(location)
+        if Path(location).is_dir():
+            for part in STEMS:
+                if part != "unet" or unet is None:
+                    check_weights(Path(location), index, part, variants(location)[0])
         given = {} if unet is None else {"unet": None}  # its code is not run: see components
         pipeline = load_variant(pipeline_class, location, given)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise WeightsError(
             "the backbone cannot be loaded as a Stable Diffusion",
             where=location,
-            got=str(error).splitlines()[0].rstrip("."),
+            got=str(error).splitlines()[0].partition(". ")[0].rstrip("."),
             hint="Give a folder in diffusers format with safetensors, or a hub id that this machine can reach.",
         ) from error
     parts = {part: getattr(pipeline, part) for part in PARTS}

@@ -173,13 +173,16 @@ def joined(device: str) -> Iterator[Processes]:
     Raises:
         ConfigError: see ``launch.check_launch`` and ``meeting.meet``.
     """
+    import torch
+
+    devices = torch.cuda.device_count()
     if launch.launched().count == 1:
+        launch.check_launch(device, devices)
         yield ALONE
         return
-    import torch
     from accelerate import PartialState
 
-    store = meeting.meet(device, refusal(device, torch.cuda.device_count()))
+    store = meeting.meet(device, refusal(device, devices))
     state: Any = PartialState(cpu=device == "cpu", timeout=WAIT)
     launch.check_sharding(str(state.distributed_type))
     groups = [torch.distributed.new_group(backend="gloo", timeout=wait) for wait in (WAIT, MEET)]

@@ -86,7 +86,7 @@ def check_command(command: str | None) -> None:
 
 
 def check_launch(device: str, devices: int) -> None:
-    """Refuse a launch that replbench cannot follow, whatever the recipe.
+    """Refuse a launch that replbench cannot follow, whatever the recipe; one process is launched as well as several.
 
     Args:
         device: ``cuda`` or ``cpu``.
@@ -111,10 +111,27 @@ def check_launch(device: str, devices: int) -> None:
             got=f"{local} processes and {devices} GPUs",
             hint="Lower --num_processes.",
         )
-    version = os.environ.get("FSDP_VERSION", "1")
-    if sharded() and version != "2":
-        raise ConfigError("FSDP version 1 flattens weights", where="--fsdp_version", got=version, want="2")
+    if sharded():
+        check_fsdp()
     check_steps()
+
+
+def check_fsdp() -> None:
+    """Refuse FSDP in one process, which has nobody to share weights with, and the version of it that flattens them.
+
+    Raises:
+        ConfigError: names the option of the launcher.
+    """
+    if launched().count == 1:
+        raise ConfigError(
+            "FSDP cuts weights into shards for several processes",
+            where="--use_fsdp",
+            got="one process",
+            want="--num_processes of 2 or more, or no --use_fsdp",
+        )
+    version = os.environ.get("FSDP_VERSION", "1")
+    if version != "2":
+        raise ConfigError("FSDP version 1 flattens weights", where="--fsdp_version", got=version, want="2")
 
 
 def check_steps() -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from braceexpand import braceexpand
 
-from replication_bench.data.images import is_hidden, is_image_name
+from replication_bench.data.images import is_image_name
+from replication_bench.data.others import is_hidden
 from replication_bench.errors import DataError
 from replication_bench.sources.folders import open_folder, read_prompts
 from replication_bench.sources.huggingface import is_saved, open_saved

@@ -12,9 +12,11 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from threading import Lock
+from typing import NamedTuple
 
 from replication_bench.data.images import is_image_name, natural_key
-from replication_bench.data.webdataset import caption_of, check_end, split_name
+from replication_bench.data.others import kind_of, told
+from replication_bench.data.webdataset import caption_of, check_end, open_tar, split_name
 from replication_bench.errors import DataError
 from replication_bench.sources.source import Entry, Skipped, Source, unique_ids
 
@@ -38,19 +40,16 @@ def list_members(path: Path) -> Members:
     """Every regular file of a shard that is there in full.
 
     Raises:
-        DataError: the file cannot be opened, or is no tar file.
+        DataError: see ``open_tar``.
     """
     members = Members([])
-    try:
-        with tarfile.open(path, "r:*") as archive:
-            try:
-                members.found.extend(member for member in archive if member.isfile())
-                check_end(archive)
-            # a damaged shard can fail in tarfile and in the decompressor below it: what came before is whole
-            except (tarfile.TarError, OSError, EOFError, ValueError) as error:
-                members.cut = str(error) or type(error).__name__
-    except (tarfile.TarError, OSError, EOFError) as error:
-        raise DataError("the tar file cannot be read", where=path, got=error) from error
+    with open_tar(path) as archive:
+        try:
+            members.found.extend(member for member in archive if member.isfile())
+            check_end(archive)
+        # a damaged shard can fail in tarfile and in the decompressor below it: what came before is whole
+        except (tarfile.TarError, OSError, EOFError, ValueError) as error:
+            members.cut = str(error) or type(error).__name__
     if path.suffix == ".tar":
         drop_unfinished(path, members)
     return members
@@ -133,6 +132,27 @@ def without_image(name: str, members: Sequence[tarfile.TarInfo]) -> list[Skipped
     return [Skipped(f"{name}/{key}", "a caption and no image") for key, image in keys.items() if not image]
 
 
+class ShardParts(NamedTuple):
+    """The images of one shard, what was left out, and the kinds of its unread files (see ``kind_of``)."""
+
+    entries: list[Entry]
+    skipped: list[Skipped]
+    kinds: list[str | None]
+
+
+def shard_parts(file: Path, name: str) -> ShardParts:
+    """What one shard gives; one that gives nothing is told among what was left out."""
+    members = list_members(file)
+    entries = list(shard_entries(Shard(file), name, members.found))
+    skipped = without_image(name, members.found)
+    if members.cut:
+        reason = f"the tar file is damaged after {len(entries)} images: {members.cut}"
+        skipped.append(Skipped(name, reason, damaged=True))
+    elif not entries and not skipped:
+        skipped.append(Skipped(name, f"no image among {len(members.found)} files"))
+    return ShardParts(entries, skipped, [kind_of(Path(member.name)) for member in members.found])
+
+
 def open_shards(path: str, files: Sequence[Path]) -> Source:
     """Tar files as one source, in natural order; ids are ``<shard>/<member>``.
 
@@ -141,18 +161,21 @@ def open_shards(path: str, files: Sequence[Path]) -> Source:
     """
     entries: list[Entry] = []
     skipped: list[Skipped] = []
+    kinds: list[str | None] = []
     unique = len({file.name for file in files}) == len(files)
     for file in sorted(files, key=lambda file: natural_key(file.as_posix())):
-        name, members = (file.name if unique else file.as_posix()), list_members(file)
-        before = len(entries)
-        entries += shard_entries(Shard(file), name, members.found)
-        skipped += without_image(name, members.found)
-        if members.cut:
-            kept = len(entries) - before
-            reason = f"the tar file is damaged after {kept} images: {members.cut}"
-            skipped.append(Skipped(name, reason, damaged=True))
+        found = shard_parts(file, file.name if unique else file.as_posix())
+        entries += found.entries
+        skipped += found.skipped
+        kinds += found.kinds
     if not entries:
+        first = skipped[0]
         raise DataError(
-            "the tar files hold no images", where=path, got=skipped[0].reason if skipped else None
+            "the shards hold no images",
+            where=path,
+            got=f"{len(skipped)} left out, first {first.id}: {first.reason}",
+            want="images such as .jpg or .png",
+            hint="Download or pack them again.",
         )
-    return Source(path, "webdataset", tuple(entries), tuple(skipped))
+    others = told(kinds)
+    return Source(path, "webdataset", tuple(entries), tuple(skipped), (others,) if others else ())

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from replication_bench.data.images import decode_image
+from replication_bench.data.images import decode_image, os_reason
 from replication_bench.errors import DataError
 
 LEAST_SIDE = 2
@@ -100,6 +100,6 @@ def reading(path: Path) -> Callable[[], bytes]:
         try:
             return path.read_bytes()
         except OSError as error:
-            raise DataError("the image cannot be read", where=path, got=error.strerror) from error
+            raise DataError("the image cannot be read", where=path, got=os_reason(path, error)) from error
 
     return read

@@ -14,6 +14,7 @@ Floats = NDArray[np.float32]
 TAIL_ROWS = 10
 RATE = 0.01
 PUBLISHED = 0.75
+PUBLISHED_FOR = ("sscd-official-288", "sscd-official-320")
 
 
 class Calibration(NamedTuple):
@@ -110,23 +111,38 @@ def largest_rate(n: int, k: int, confidence: float = 0.95) -> float:
     return float(beta.ppf(confidence, n + 1 - k, k))
 
 
+def published_basis(embedder: str = "", protocol: str = "") -> str:
+    """What 0.75 rests on in an embedder's space: SSCD's README states it for ``disc_mixup`` at its own preprocessing.
+
+    Args:
+        embedder: its name; empty where it is not known, as of feature arrays.
+        protocol: name of its protocol.
+    """
+    if embedder == "sscd" and protocol in PUBLISHED_FOR:
+        return "published for SSCD disc_mixup"
+    space = f"{embedder}, {protocol}" if embedder and protocol else embedder or "this embedder"
+    return f"published for SSCD disc_mixup at 288 or 320 px, without basis for {space}"
+
+
 def copy_threshold(
-    floor: Floats, fixed: float = PUBLISHED, origin: str = "published for SSCD"
+    floor: Floats, fixed: float = PUBLISHED, origin: str | None = None, hint: str = ""
 ) -> CopyThreshold:
     """The similarity above which an image is called a copy: at most one innocent image in a hundred lies above it.
 
     About a hundred held-out images are enough for that (see ``innocent_limit``). With fewer, the largest of their
-    similarities may only raise ``fixed``: 0.75, at which SSCD's authors measured 90 % precision
+    similarities may only raise ``fixed``: 0.75, at which SSCD's authors measured 90 % precision of ``disc_mixup``
     (facebookresearch/sscd-copy-detection, README).
 
     Args:
         floor: similarity of each held-out image to its nearest training image, [h]; may be empty.
         fixed: the threshold without enough held-out images.
-        origin: where ``fixed`` is from.
+        origin: where ``fixed`` is from; None for ``published_basis`` of an unknown embedder.
+        hint: how to give held-out images, where it is not calibrated.
     """
-    n = len(floor)
+    n, origin = len(floor), origin or published_basis()
+    more = f"; {hint}" if hint else ""
     if not n:
-        return CopyThreshold(fixed, f"{fixed} ({origin}), not calibrated: no held-out images")
+        return CopyThreshold(fixed, f"{fixed} ({origin}), not calibrated: no held-out images{more}")
     limit, k = innocent_limit(floor)
     expected = (n + 1 - k) / (n + 1)
     rates = (
@@ -138,5 +154,7 @@ def copy_threshold(
     if limit > fixed:
         return CopyThreshold(limit, f"calibrated, since it is above {fixed}: {rates}")
     return CopyThreshold(
-        fixed, f"{fixed} ({origin}): {n} held-out images cannot calibrate to 1 %, which needs 99"
+        fixed,
+        f"{fixed} ({origin}), not calibrated: "
+        f"{n} held-out images cannot calibrate to 1 %, which needs 99{more}",
     )

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from replication_bench.errors import DataError
+from replication_bench.statistics.clusters import Ints, sums
 from replication_bench.statistics.intervals import percentile_interval
 
 Rows = NDArray[np.floating]
@@ -24,10 +25,11 @@ class Paired(NamedTuple):
         a: the statistic of the first method.
         b: of the second.
         difference: b - a.
-        low: lower end of the bootstrap interval of the difference, pairs kept together.
+        low: lower end of the bootstrap interval of the difference, pairs and images of one prompt kept together.
         high: upper end.
-        p: two-sided p-value of 'it does not matter which method made which image of a pair'.
+        p: two-sided p-value of 'it does not matter which method made which images of a prompt'.
         n: pairs.
+        prompts: sets of pairs that were drawn and swapped together.
     """
 
     a: float
@@ -37,6 +39,7 @@ class Paired(NamedTuple):
     high: float
     p: float
     n: int
+    prompts: int
 
 
 class Flips(NamedTuple):
@@ -48,7 +51,8 @@ class Flips(NamedTuple):
         to_copy: originals of the first method that are copies of the second.
         both: copies of both.
         neither: copies of none.
-        p: two-sided exact p-value of as many flips in either direction (McNemar).
+        p: two-sided p-value of as many flips in either direction: McNemar's exact test where every prompt has one
+            image, else of swapping whole prompts.
     """
 
     threshold: float
@@ -60,21 +64,26 @@ class Flips(NamedTuple):
 
 
 def signs(n: int, rng: np.random.Generator, flips: int) -> tuple[NDArray[np.bool_], bool]:
-    """Which pairs are swapped, bool [r, n], and whether these are all there are."""
+    """Which of n sets of pairs are swapped, bool [r, n], and whether these are all there are."""
     if n <= EXACT_PAIRS:
         return np.array(list(product((False, True), repeat=n)), dtype=bool), True
     return rng.random((flips, n)) < 0.5, False
 
 
 def permutation_p(
-    a: Rows, b: Rows, statistic: Statistic, rng: np.random.Generator, permutations: int
+    a: Rows, b: Rows, numbers: Ints, statistic: Statistic, rng: np.random.Generator, permutations: int
 ) -> float:
-    """Share of swaps of methods within pairs that differ at least as much as what was found; never 0."""
-    observed = abs(statistic(b) - statistic(a))
-    swaps, exact = signs(len(a), rng, permutations)
-    found = [abs(statistic(np.where(s, a, b)) - statistic(np.where(s, b, a))) for s in swaps]
+    """Share of swaps of methods, prompt by prompt, that differ at least as much as what was found; never 0."""
+    swaps, exact = signs(int(numbers.max()) + 1, rng, permutations)
+    rows = (swap[numbers] for swap in swaps)
+    found = [abs(statistic(np.where(s, a, b)) - statistic(np.where(s, b, a))) for s in rows]
+    return share_of(np.array(found), abs(statistic(b) - statistic(a)), exact)
+
+
+def share_of(found: Rows, observed: float, exact: bool) -> float:
+    """The share of swaps at least as large as what was observed, which counts as one of them unless all were tried."""
     # rounding must not turn a tie with what was found into a miss
-    hits = int((np.array(found) >= observed - 1e-12).sum())
+    hits = int((found >= observed - 1e-12).sum())
     return hits / len(found) if exact else (hits + 1) / (len(found) + 1)
 
 
@@ -84,6 +93,7 @@ def paired(
     statistic: Statistic,
     rng: np.random.Generator,
     *,
+    numbers: Ints | None = None,
     resamples: int = 1000,
     confidence: float = 0.95,
 ) -> Paired:
@@ -94,7 +104,9 @@ def paired(
         b: float [n], the second's on the same prompts and noise.
         statistic: rows -> number, such as the mean or a percentile.
         rng: of bootstrap and permutations.
-        resamples: bootstrap draws, and permutations; with at most 12 pairs all swaps are tried instead.
+        numbers: of each row's prompt, int64 [n], 0 to the number of prompts (see ``clusters``); each row has its own
+            where None.
+        resamples: bootstrap draws, and permutations; with at most 12 prompts all swaps are tried instead.
         confidence: of the interval.
 
     Raises:
@@ -103,25 +115,55 @@ def paired(
     if a.shape != b.shape or a.ndim != 1 or not len(a):
         raise DataError("pairs need as many rows on both sides", got=f"{a.shape} and {b.shape}")
     a, b = a.astype(np.float64), b.astype(np.float64)
-    rows = (rng.integers(len(a), size=len(a)) for _ in range(resamples))
+    numbers = np.arange(len(a)) if numbers is None else numbers
+    members = [np.flatnonzero(numbers == number) for number in range(int(numbers.max()) + 1)]
+    picks = (rng.integers(len(members), size=len(members)) for _ in range(resamples))
+    rows = (np.concatenate([members[i] for i in pick]) for pick in picks)
     draws = [statistic(b[i]) - statistic(a[i]) for i in rows]
     first, second = statistic(a), statistic(b)
     low, high = percentile_interval(draws, confidence)
-    p = permutation_p(a, b, statistic, rng, resamples)
-    return Paired(first, second, second - first, low, high, p, len(a))
+    p = permutation_p(a, b, numbers, statistic, rng, resamples)
+    return Paired(first, second, second - first, low, high, p, len(a), len(members))
 
 
-def flips(a: Rows, b: Rows, threshold: float) -> Flips:
+def flips(
+    a: Rows, b: Rows, threshold: float, numbers: Ints | None = None, seed: int = 0, resamples: int = 10_000
+) -> Flips:
     """Count the images that are a copy of one method and not of the other.
 
     Args:
         a: float [n], the first method's top-1 similarities.
         b: float [n], the second's, in the same order.
         threshold: strict.
+        numbers: of each row's prompt, as for ``paired``.
+        seed: of the swaps.
+        resamples: swaps; with at most 12 prompts all are tried instead.
     """
+    before, after = a > threshold, b > threshold
+    away, back = before & ~after, ~before & after
+    to_original, to_copy = int(away.sum()), int(back.sum())
+    alone = numbers is None or len(np.unique(numbers)) == len(a)
+    net = back.astype(np.float64) - away
+    p = (
+        mcnemar(to_original, to_copy)
+        if alone or numbers is None
+        else swapped_p(sums(net, numbers), seed, resamples)
+    )
+    both, neither = int((before & after).sum()), int((~before & ~after).sum())
+    return Flips(threshold, to_original, to_copy, both, neither, p)
+
+
+def mcnemar(away: int, back: int) -> float:
+    """McNemar's exact two-sided test."""
     from scipy.stats import binomtest  # type: ignore[import-untyped]
 
-    before, after = a > threshold, b > threshold
-    away, back = int((before & ~after).sum()), int((~before & after).sum())
-    p = float(binomtest(away, away + back).pvalue) if away + back else 1.0
-    return Flips(threshold, away, back, int((before & after).sum()), int((~before & ~after).sum()), p)
+    return float(binomtest(away, away + back).pvalue) if away + back else 1.0
+
+
+def swapped_p(net: Rows, seed: int, resamples: int) -> float:
+    """Two-sided p-value of the sum of ``net`` [prompts] under swaps of whole prompts."""
+    changed = net[net != 0]
+    if not len(changed):
+        return 1.0
+    swaps, exact = signs(len(changed), np.random.default_rng(seed), resamples)
+    return share_of(np.abs(np.where(swaps, -changed, changed).sum(axis=1)), abs(float(changed.sum())), exact)

@@ -35,7 +35,11 @@ class Ridge(NamedTuple):
 
 def picture(table: BoardTable) -> Picture:
     """Densities, one row a set, with the thresholds across them."""
-    ridges = (generated(table) + anchors(table))[:MOST_ROWS]
+    below = anchors(table)
+    above = generated(table)
+    ridges = above[: MOST_ROWS - len(below)] + below
+    left = len(above) + len(below) - len(ridges)
+    cut = f" {left} more rows of the table have no room here." if left else ""
     limits = thresholds(table)
     told = [f"{r.label}: 95th percentile {r.top:.3f}" for r in ridges if r.top is not None]
     lines = [f"{name} {value:.2f}" for name, value in limits.items()]
@@ -44,7 +48,7 @@ def picture(table: BoardTable) -> Picture:
         "How similar images are to their nearest training image",
         "Each row is the distribution of similarities; the bar below marks the mean and the 95th percentile, which is "
         "R for generated images. Innocent images look like the floor (held-out images), copies like the ceiling "
-        "(training images after the VAE); the background is training images, each without itself.",
+        f"(training images after the VAE); the background is training images, each without itself.{cut}",
         f"Distributions of similarity. {'; '.join(told)}. Thresholds: {', '.join(lines)}.",
         1.15 + ROW * len(ridges),
         partial(draw, ridges=ridges, limits=limits),

@@ -48,8 +48,9 @@ def picture(table: BoardTable) -> Picture | None:
     return Picture(
         "duplication",
         "Repeated training images against copying",
-        "Each point is a training image. Right: another training image is very like it. Up: a generated image comes "
-        f"close to it. Lines are means over equally large parts.{others}",
+        "Each point is a training image that every seed's matches name. Right: another training image is very like it. "
+        "Up: a generated image comes close to it, mean over seeds. "
+        f"Lines are means over equally large parts.{others}",
         f"Similarity of training images to their nearest other one, and to the closest generation. {'; '.join(told)}.",
         3.6,
         partial(draw, curves=curves),
@@ -57,13 +58,16 @@ def picture(table: BoardTable) -> Picture | None:
 
 
 def joined(group: Group) -> tuple[np.ndarray, np.ndarray] | None:
-    """Background similarity, and the highest similarity of any match, of each training image that was matched."""
+    """Background similarity, and the highest similarity of a match in a seed, mean over seeds, of each training image.
+
+    An image that no match of some seed names is left out: its closest generation there is not known.
+    """
     anchors = next((t for run in group.runs if (t := read_anchors(run.folder)) is not None), None)
     if anchors is None or not group.matches:
         return None
     background = anchors[anchors["set"] == "background"].set_index("id")["similarity"]
-    matches = pd.concat(group.matches.values())
-    copied = matches.groupby("train")["similarity"].max()
+    seeds = [matches.groupby("train")["similarity"].max() for matches in group.matches.values()]
+    copied = pd.concat(seeds, axis=1).mean(axis=1, skipna=False)
     both = pd.concat([background, copied], axis=1, keys=["repeated", "copied"]).dropna()
     return (both["repeated"].to_numpy(), both["copied"].to_numpy()) if len(both) >= LEAST else None
 

@@ -11,7 +11,8 @@
   dark.addEventListener("change", () => show(dark.matches ? "dark" : "light"));
   theme.addEventListener("click", () => show(root.dataset.theme === "dark" ? "light" : "dark"));
 
-  // Tables: a click on a header sorts by it, first in the direction that is good; missing values stay last.
+  // Tables: a click on a header sorts by it, first in the direction that is good; missing values stay last, and what
+  // papers print stays below all that was measured.
   for (const button of document.querySelectorAll(".sort")) {
     button.addEventListener("click", () => {
       const head = button.closest("th"), table = head.closest("table"), body = table.tBodies[0];
@@ -25,7 +26,9 @@
         return text === undefined || text === "" ? null : Number(text);
       };
       const sign = order === "ascending" ? 1 : -1;
+      const printed = (row) => row.classList.contains("reported");
       const rows = [...body.rows].sort((a, b) => {
+        if (printed(a) !== printed(b)) return printed(a) - printed(b);
         const x = key(a), y = key(b);
         if (x === null || y === null) return (x === null) - (y === null);
         return sign * (x - y);

@@ -58,7 +58,17 @@ def test_an_audit_names_the_copies_and_their_sources(
         assert sheet.size[0] > 500
     shown = command("audit", "--generated", sets[0], "--train", sets[1], "--out", out, *FEW)[1]
     assert "2 of 6 generated images are copies (similarity above 0.75) of 2 training images" in shown
-    assert "not measured: own prompt, mean: no prompt is the caption of a training image" in shown
+    assert "not measured: own prompt, mean: no prompts were given" in shown
+    assert reason(result, "own_prompt_mean") == "no prompts were given"
+    for name in ("floor_mean", "floor_95pc", "floor_gt_05pc", "local_floor_95pc"):
+        assert reason(result, name) == "no held-out images"
+    for name in ("ceiling_mean", "ceiling_95pc"):
+        assert reason(result, name) == "no backbone, so no ceiling"
+    assert (
+        "copy: 0.75 (published for SSCD disc_mixup at 288 or 320 px, without basis for sscd, quick-4), "
+        in shown
+    )
+    assert "not calibrated: no held-out images; 99 images of --heldout calibrate it" in shown
 
 
 def test_the_same_command_computes_nothing_again_and_changed_images_do(
@@ -97,6 +107,9 @@ def test_prompts_give_the_similarity_to_the_own_training_image(
     assert first.loc["1.png", "own_prompt"] == pytest.approx(first.loc["1.png", "similarity"], abs=1e-6)
     assert first.loc["4.png", "own_prompt"] < first.loc["4.png", "similarity"]
     assert value(result, "own_prompt_mean") == pytest.approx(first["own_prompt"].mean(), abs=1e-6)
+    prompts.write_text("elsewhere\n" * 6)
+    strange = audit(command, generated, train, tmp_path / "strange", "--prompts", prompts)
+    assert reason(strange, "own_prompt_mean") == "no prompt is the caption of a training image"
     prompts.write_text("one line\n")
     flags = ("--generated", generated, "--train", train, "--prompts", prompts)
     status, _, err = command("audit", *flags)
@@ -111,8 +124,8 @@ def test_copies_of_repeated_images_are_told_apart(
     for again in "abc":
         noise("train3.png", side=16).save(train / f"3{again}.png")
     result = audit(command, generated, train, tmp_path / "out")
-    assert value(result, "train_repeated") == pytest.approx(4 / 11)
-    assert value(result, "copies_from_repeated") == 0.5
+    assert value(result, "train_grouped") == pytest.approx(4 / 11)
+    assert value(result, "copies_from_grouped") == 0.5
     first = pd.read_parquet(tmp_path / "out" / "matches.parquet").query("rank == 1").set_index("generated")
     assert first.loc["1.png", "group_size"] == 4
     assert first.loc["4.png", "group_size"] == 1
@@ -122,6 +135,23 @@ def test_copies_of_repeated_images_are_told_apart(
     assert [[m["id"] for m in g["members"]] for g in groups] == [["3.png", "3a.png", "3b.png", "3c.png"]]
     assert len((tmp_path / "d.csv").read_text().splitlines()) == 5
     assert "4 of 11 images are in 1 groups" in command("duplicates", train)[1]
+
+
+def test_grouped_and_repeated_training_images_are_two_numbers_under_two_names(
+    command: Command, sets: tuple[Path, Path], tmp_path: Path
+) -> None:
+    """A training image that is alike above 0.75 and below 0.95 is in a group, and is not repeated."""
+    generated, train = sets
+    other, own = noise("other"), noise("train3.png")
+    Image.blend(own, other, 0.4).save(train / "like3.png")
+    noise("train5.png", side=16).save(train / "5a.png")
+    result = audit(command, generated, train, tmp_path / "out")
+    rows = Quick()([own, Image.blend(own, other, 0.4)])
+    assert 0.75 < rows[0] @ rows[1] < 0.95
+    assert value(result, "train_grouped") == pytest.approx(4 / 10)
+    assert value(result, "train_repeated") == pytest.approx(2 / 10)
+    assert value(result, "copies_from_grouped") == 1
+    assert value(result, "copied_repeated") == 0.5
 
 
 def test_a_saved_index_stands_for_its_images(
@@ -175,6 +205,41 @@ def test_held_out_images_calibrate_and_may_not_be_training_images(
     status, _, err = command("audit", *flags)
     assert status == 2
     assert "held-out images that are training images" in err
+
+
+def test_one_folder_given_twice_is_told(command: Command, sets: tuple[Path, Path], tmp_path: Path) -> None:
+    generated, train = sets
+    said = "all 6 generated images are byte-identical to training images: was one folder given twice?"
+    assert audit(command, generated, generated, tmp_path / "twice")["notes"] == [said]
+    assert audit(command, generated, train, tmp_path / "out")["notes"] == []
+
+
+def test_a_link_to_nothing_is_listed_and_files_of_other_kinds_are_counted(
+    command: Command, sets: tuple[Path, Path], tmp_path: Path
+) -> None:
+    generated, train = sets
+    quiet = audit(command, generated, train, tmp_path / "out")
+    assert quiet["images"][0]["notes"] == []
+    for name in ("x.avif", "y.AVIF", "x.jfif", "x.heic", "x.jp2", "x.tga", "plain", "notes.txt", ".z.heic"):
+        (generated / name).write_bytes(b"x")
+    (generated / "dangling.png").symlink_to("gone.png")
+    (generated / "dangling").symlink_to("gone")
+    (tmp_path / "elsewhere").mkdir()
+    (generated / "more").symlink_to(tmp_path / "elsewhere")
+    result = audit(command, generated, train, tmp_path / "out")
+    told = result["images"][0]
+    assert (told["found"], told["used"], told["skipped"]) == (7, 6, 1)
+    assert told["notes"] == [
+        "9 files of other kinds were not read: .avif 2, without extension 2, .heic 1, .jfif 1, .jp2 1, .tga 1, "
+        "link to a folder 1"
+    ]
+    with (tmp_path / "out" / "skipped.csv").open() as file:
+        (line,) = csv.DictReader(file)
+    assert (line["role"], line["id"]) == ("generated", "dangling.png")
+    assert "a link to nothing: gone.png" in line["reason"]
+    shown = command("audit", "--generated", generated, "--train", train, "--out", tmp_path / "out", *FEW)[1]
+    assert "9 files of other kinds were not read" in shown
+    assert "9 files of other kinds were not read" in command("duplicates", generated)[1]
 
 
 def test_one_corrupt_image_among_many_is_listed_counted_and_skipped(command: Command, tmp_path: Path) -> None:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
+from audit_cases import Command
 from PIL import Image, ImageEnhance, ImageOps
 
 from replication_bench.data.stamps import FOLDER, Stamps, catalog, fitted
@@ -79,3 +83,50 @@ def test_no_unrelated_picture_is_above_the_calibrated_threshold(vectors: dict[st
     unrelated = similarities(vectors, "unrelated")
     assert len(unrelated) > 100
     assert unrelated.max() < threshold.value < 0.6
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> dict[str, Path]:
+    """The stamps as files: planted copies of two of them, called ``<change>-<stamp>``, among the public ones."""
+    splits, stamps = Stamps(192).load(), catalog(FOLDER)
+    sets = {
+        "train": splits.train.ids[:TRAIN],
+        "heldout": splits.heldout.ids,
+        "generated": splits.public.ids,
+    }
+    for role, ids in sets.items():
+        (tmp_path / role).mkdir(exist_ok=True)
+        for place, id in enumerate(ids):
+            image = fitted(stamps[id].path, SIDE)
+            image.save(tmp_path / role / f"{place}.png")
+            if role == "train" and place < 2:
+                (tmp_path / "generated").mkdir(exist_ok=True)
+                for name, change in CHANGES.items():
+                    change(image).save(tmp_path / "generated" / f"{name}-{place}.png")
+    return {role: tmp_path / role for role in sets}
+
+
+def test_the_command_calls_the_planted_copies_copies_and_no_unrelated_picture(
+    folders: dict[str, Path], tmp_path: Path, replbench: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By ``copy_threshold``, on which the labels rest; ``threshold``, a quantile with 10 held-out above, is lower."""
+    monkeypatch.setenv("REPLBENCH_CACHE", str(tmp_path / "cache"))
+    flags = [word for role, folder in folders.items() for word in (f"--{role}", str(folder))]
+    out = tmp_path / "out"
+    status, text, err = replbench("audit", *flags, "--out", out, "--set", "measure.bootstrap=5", "--json")
+    assert status == 0, err
+    found = {m["name"]: m for m in json.loads(text)["measurements"]}
+    limit = found["copy_threshold"]["value"]
+    assert found["copy_threshold"]["note"].startswith("calibrated: of innocent images at most 0.5% lie above")
+    assert found["threshold"]["value"] < limit < 0.6
+    first = pd.read_csv(out / "matches.csv").query("rank == 1").set_index("generated")
+    planted = first[first.index.str.contains("-")]
+    assert len(planted) == 2 * len(CHANGES)
+    assert (planted["label"] == "exact").all()
+    assert (planted["similarity"] > limit).all()
+    assert [name.split("-")[1] for name in planted.index] == planted["train"].tolist()
+    unrelated = first.drop(planted.index)
+    assert len(unrelated) > 100
+    assert unrelated["similarity"].max() < limit
+    assert not (unrelated["label"] == "exact").any()
+    assert found["copies_share"]["value"] == pytest.approx(len(planted) / len(first))

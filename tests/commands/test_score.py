@@ -119,6 +119,20 @@ def test_bad_arrays_are_one_line(case: str, tmp_path: Path, capsys: pytest.Captu
     assert "train.npy" in line
 
 
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_held_out_rows_may_not_be_training_rows(
+    dtype: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train, heldout = rows(30, seed=1), rows(25, seed=2)
+    heldout[4], heldout[9] = train[7], train[2]
+    with pytest.raises(SystemExit) as stopped:
+        score(tmp_path, generated=rows(20), train=train, heldout=heldout.astype(dtype))
+    assert stopped.value.code == 2
+    line = capsys.readouterr().err.strip().splitlines()[-1]
+    assert "held-out rows that are training rows" in line
+    assert "heldout.npy; got 2 of 25 shared, first row 4 = training row 7" in line
+
+
 @pytest.mark.parametrize(
     ("flags", "where"),
     [(["--k", "0"], "--k"), (["--bootstrap", "-1"], "--bootstrap"), (["--confidence", "1"], "--confidence")],

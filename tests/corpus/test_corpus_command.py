@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from corpus_parts import MadeEmbedder, write_shards
+from corpus_parts import MadeEmbedder, write_shards, write_tar
 
 from replication_bench.cli import main
 from replication_bench.commands import corpus as command
@@ -55,6 +55,29 @@ def test_the_same_command_again_does_only_what_is_missing(
     facts = json.loads(capsys.readouterr().out)
     assert (facts["rows"], facts["embedded_now"]) == (20, 10)
     assert log.read_text() == "5\n" * 5
+
+
+@pytest.mark.parametrize(
+    ("members", "got"),
+    [
+        ([], "no samples"),
+        ([("1.txt", b"one"), ("2.txt", b"two")], "2 left out, first a/1: no image"),
+        ([("1.png", b"no image")], "1 left out, first a/1: no known image format"),
+    ],
+)
+def test_shards_without_images_are_one_line_alone_and_told_beside_others(
+    tmp_path: Path, log: Path, members: list[tuple[str, bytes]], got: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shard = write_tar(tmp_path / "tars" / "a.tar", members)
+    asked = (tmp_path / "tars", "--out", tmp_path / "index")
+    assert corpus(*asked) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert f"the shards hold no image that can be read; in a.tar; got {got}; want images" in err
+    assert not (tmp_path / "index" / "index.json").exists()
+    write_shards(tmp_path / "tars", 1)
+    assert corpus(*asked) == 0
+    assert f"left out: {shard.stem}/" in capsys.readouterr().out
 
 
 def test_a_broken_shard_is_told_after_the_others_are_done(

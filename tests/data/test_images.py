@@ -79,6 +79,19 @@ def test_an_empty_folder_is_one_line(tmp_path: Path) -> None:
         list_images(tmp_path)
 
 
+def test_a_folder_of_other_kinds_of_images_says_so(tmp_path: Path) -> None:
+    (tmp_path / "a.heic").touch()
+    with pytest.raises(DataError, match=r"got 1 file of another kind was not read: \.heic 1; want files"):
+        list_images(tmp_path)
+
+
+def test_a_link_to_nothing_is_listed_and_cannot_be_read(tmp_path: Path) -> None:
+    (tmp_path / "a.png").symlink_to("gone.png")
+    (found,) = list_images(tmp_path)
+    with pytest.raises(DataError, match=r"got a link to nothing: gone\.png"):
+        read_image(found)
+
+
 def test_a_missing_folder_and_a_file_are_one_line_each(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"^not a folder of images; in .*nowhere; got nothing there"):
         list_images(tmp_path / "nowhere")

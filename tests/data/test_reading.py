@@ -96,7 +96,9 @@ def test_samples_without_image_or_caption_and_broken_ones_are_left_out_and_told(
     with pytest.raises(DataError, match="no images"):
         Folder(str(tmp_path / "b.tar")).load()
     shard(tmp_path / "c.tar", {"1.jpg": png(1)})
-    with pytest.raises(DataError, match=r"no captioned images; .*got c.tar/1.jpg: no caption"):
+    with pytest.raises(
+        DataError, match=r"no captioned images; .*got 1 left out, first c.tar/1.jpg: no caption"
+    ):
         Folder(str(tmp_path / "c.tar")).load()
 
 

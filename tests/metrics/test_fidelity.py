@@ -69,6 +69,18 @@ def test_features_are_taken_as_they_are_and_unit_vectors_are_scaled() -> None:
     )
 
 
+def test_a_gap_is_marked_where_one_of_its_distances_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = measured(METRICS, evidence(60, 60, 30), 0)
+    assert found["fd_gap"].note == f"heldout: {found['fd_heldout'].note}; train: {found['fd_train'].note}"
+    assert "low_n: 30 images" in str(found["fd_gap"].note)
+    monkeypatch.setattr(fidelity, "ENOUGH", 60)
+    found = measured(METRICS, evidence(60, 60, 30), 0)
+    assert found["fd_train"].note is None
+    assert found["fd_gap"].note == f"heldout: {found['fd_heldout'].note}"
+    monkeypatch.setattr(fidelity, "ENOUGH", 30)
+    assert measured(METRICS, evidence(60, 60, 30), 0)["fd_gap"].note is None
+
+
 def test_the_gap_grows_where_training_images_are_copied() -> None:
     base = evidence(200, 200, 200)
     copied = replace(base, generated=base.train)

@@ -6,7 +6,7 @@ import pytest
 
 from replication_bench.metrics import all_metrics
 from replication_bench.metrics.metric import Metric
-from replication_bench.metrics.page import page
+from replication_bench.metrics.page import WITHOUT, page
 
 PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
 
@@ -22,6 +22,12 @@ def test_every_metric_is_explained(metric: Metric) -> None:
         assert text
     assert f"`{metric.name}`" in page()
     assert (metric.interval == "own") == (metric.own_interval is not None)
+
+
+def test_every_metric_without_an_interval_is_listed_with_its_reason() -> None:
+    listed = [name for family in WITHOUT for name in family]
+    assert sorted(listed) == sorted(metric.name for metric in all_metrics() if metric.interval is None)
+    assert all(f"`{name}`" in page().split("## How much")[0] for name in listed)
 
 
 def test_names_are_unique() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,6 +22,9 @@ from replication_bench.processes.meeting import told
 def no_launcher(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in (*launch.RANKS, *launch.COUNTS, *launch.LOCAL_COUNTS):
         monkeypatch.delenv(name, raising=False)
+
+
+SEVERAL = {"RANK": "0", "WORLD_SIZE": "2"}
 
 
 def test_nothing_launched_is_one_process() -> None:
@@ -40,7 +44,13 @@ def test_launchers_say_which_process_this_is(rank: str, count: str, monkeypatch:
     ("variables", "words"),
     [
         ({"ACCELERATE_USE_DEEPSPEED": "true"}, "does not train with DeepSpeed"),
-        ({"ACCELERATE_USE_FSDP": "true"}, "in --fsdp_version; got 1; want 2"),
+        ({"ACCELERATE_USE_MEGATRON_LM": "true"}, "does not train with Megatron-LM"),
+        ({"ACCELERATE_USE_PARALLELISM_CONFIG": "true"}, "does not train with a parallelism configuration"),
+        (
+            {"ACCELERATE_USE_FSDP": "true"},
+            "in --use_fsdp; got one process; want --num_processes of 2 or more",
+        ),
+        ({"ACCELERATE_USE_FSDP": "true", **SEVERAL}, "in --fsdp_version; got 1; want 2"),
         ({"ACCELERATE_DYNAMO_BACKEND": "INDUCTOR"}, "in --dynamo_backend; got inductor"),
         ({"ACCELERATE_GRADIENT_ACCUMULATION_STEPS": "4"}, "in --gradient_accumulation_steps; got 4"),
         ({"RANK": "0", "WORLD_SIZE": "3"}, "got 3 processes and 2 GPUs"),
@@ -61,6 +71,25 @@ def test_an_ordinary_launch_is_followed(monkeypatch: pytest.MonkeyPatch) -> None
     launch.check_launch("cuda", 2)
     launch.check_launch("cpu", 0)
     launch.check_recipe(TrainConfig(batch_size=2), "no")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("ACCELERATE_USE_DEEPSPEED", "true", "does not train with DeepSpeed"),
+        ("ACCELERATE_USE_FSDP", "true", "in --use_fsdp; got one process"),
+        ("ACCELERATE_GRADIENT_ACCUMULATION_STEPS", "4", "in --gradient_accumulation_steps; got 4"),
+        ("ACCELERATE_DYNAMO_BACKEND", "INDUCTOR", "in --dynamo_backend; got inductor"),
+    ],
+)
+def test_the_command_refuses_it_in_one_process_too(
+    name: str, value: str, words: str, tmp_path: Path, replbench: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, value)
+    # told before anything is looked for, which is not there
+    status, out, err = replbench("run", "--dataset", tmp_path / "nothing", "--out", tmp_path / "runs")
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert words in err
 
 
 def test_shards_on_cpus_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import process_case
+import psutil  # type: ignore[import-untyped]
 import pytest
 import torch
 from PIL import Image
@@ -20,6 +24,7 @@ from torch import Tensor
 
 from replication_bench.method import Method
 from replication_bench.processes import ALONE
+from replication_bench.trained.record import NAME, read_training
 
 pytest.importorskip("faiss")
 LAUNCH = (
@@ -60,6 +65,24 @@ def launch(folder: Path) -> subprocess.Popen[str]:
     )
 
 
+@contextmanager
+def ended(launched: subprocess.Popen[str]) -> Iterator[subprocess.Popen[str]]:
+    """A launcher that is gone at the end of the block with all that it started, however the block ends.
+
+    Workers have sessions of their own, so that neither a kill of the launcher nor one of its group reaches them.
+    """
+    with launched:
+        try:
+            yield launched
+        finally:
+            workers = []
+            with contextlib.suppress(psutil.NoSuchProcess):
+                workers = psutil.Process(launched.pid).children(recursive=True)
+            for process in (launched, *workers):  # in this order, so that no other is started
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    process.kill()
+
+
 def work_alone(folder: Path) -> dict[str, Any]:
     """The same in this process."""
     return {
@@ -79,21 +102,35 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seen]:
     folder = tmp_path_factory.mktemp("processes")
     tiny_backbone(folder / "tiny", levels=2, channels=16)
     planted_folder(folder / "images", 10, duplicates=2)
-    launched = launch(folder)
     AcceleratorState._reset_state(reset_partial_state=True)  # another test may have left another precision
-    with pytest.MonkeyPatch.context() as patch:
+    with ended(launch(folder)) as launched, pytest.MonkeyPatch.context() as patch:
         patch.setenv("REPLBENCH_CACHE", str(folder / "cache-alone"))
         for name in ("embedders.cache.CHUNK", "encoding.CHUNK", "kept.ROWS"):
             patch.setattr(f"replication_bench.{name}", process_case.CHUNK)
         alone = work_alone(folder)
-        try:
-            output, _ = launched.communicate(timeout=300)
-        finally:
-            launched.kill()
+        output, _ = launched.communicate(timeout=300)
         paths = [folder / f"process-{rank}.pt" for rank in (0, 1)]
         assert all(path.exists() for path in paths), output[-5000:]
         yield Seen(folder, [torch.load(path, weights_only=False) for path in paths], alone)
     AcceleratorState._reset_state(reset_partial_state=True)
+
+
+def test_what_was_launched_ends_where_the_work_beside_it_fails() -> None:
+    sleep = f"[{sys.executable!r}, '-c', 'import time; time.sleep(60)']"
+    script = f"import subprocess; print(subprocess.Popen({sleep}, start_new_session=True).pid, flush=True); input()"
+    started = subprocess.Popen(
+        [sys.executable, "-c", script], text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    with pytest.raises(ZeroDivisionError), ended(started):  # noqa: PT012 - the block is what is tested
+        assert started.stdout is not None
+        worker = psutil.Process(int(started.stdout.readline()))
+        raise ZeroDivisionError
+    assert started.poll() is not None
+    with contextlib.suppress(psutil.NoSuchProcess):
+        deadline = time.monotonic() + 10
+        while worker.status() != psutil.STATUS_ZOMBIE:  # gone, but for whoever adopts it
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
 
 
 def furthest(a: dict[str, Tensor], b: dict[str, Tensor]) -> float:
@@ -199,7 +236,9 @@ def test_the_command_gives_the_same_images_and_matches(seen: Seen) -> None:
     alone, together = runs(seen, "alone-runs"), runs(seen, "together-runs")
     assert alone.keys() == together.keys()
     for name, folder in alone.items():
-        assert assert_equal_runs(folder, together[name])["processes"] == 2
+        result = assert_equal_runs(folder, together[name])
+        assert (result["processes"], result["cost"]["training_processes"]) == (2, 2)
+        assert read_training(together[name] / "train" / NAME).processes == 2  # type: ignore[union-attr]
 
 
 def test_every_embedder_s_work_is_shared(seen: Seen) -> None:
@@ -230,7 +269,8 @@ def test_a_killed_run_of_two_processes_is_finished_by_one(seen: Seen) -> None:
     assert status == 0, err
     alone, resumed = runs(seen, "alone-runs"), runs(seen, "killed-runs")
     for name, run in alone.items():
-        assert assert_equal_runs(run, resumed[name])["processes"] == 1
+        result = assert_equal_runs(run, resumed[name])
+        assert (result["processes"], result["cost"]["training_processes"]) == (1, 1)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,9 +10,9 @@ from run_folders import matches_of, result_of, write_run
 
 from reports.board import Leaderboard
 from reports.leaderboard import Row
-from reports.reductions import ONE_SEED
+from reports.reductions import ONE_SEED, ONE_TRAINING
 
-TRAIN = [(f"{i}.png", f"picture {i}") for i in range(8)]
+TRAIN = [(f"{i}.png", f"picture {i}") for i in range(100)]
 COUNT = 200
 
 
@@ -68,3 +69,17 @@ def test_a_seed_whose_reference_does_not_exceed_the_floor_takes_the_interval(tmp
     found = next(row for row in table.rows if row.label == "loyal").values["reduction_floor"]
     assert found.low is None
     assert "does not exceed the floor" in (found.note or "")
+
+
+def test_a_comparison_of_fewer_seeds_than_are_shown_says_so(tmp_path: Path) -> None:
+    loyal_of(tmp_path, [0.9, 0.8, 0.85])
+    shutil.rmtree(next(tmp_path.glob("*loyal-1-*")))
+    (table,) = Leaderboard().tables([tmp_path])
+    found = next(row for row in table.rows if row.label == "loyal").values
+    for name in ("reduction", "reduction_floor", "p"):
+        assert found[name].note == "over seeds 0, 2 alone, which none has too"
+    assert found["reduction"].value == pytest.approx(0.125)
+
+
+def test_the_p_of_one_seed_says_what_it_cannot_tell(tmp_path: Path) -> None:
+    assert loyal_of(tmp_path, [0.9]).values["p"].note == ONE_TRAINING

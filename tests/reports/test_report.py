@@ -90,6 +90,8 @@ def test_a_page_holds_no_caption_no_name_and_no_sharp_picture_unless_it_is_asked
         assert secret not in page
     for path in tmp_path.rglob("leaderboard.*"):
         assert not [c for c in captions if c in path.read_text(encoding="utf-8")]
+    assert '"i":"00003"' not in page
+    assert '"i":"3"' in page
 
 
 def test_only_images_that_anyone_may_see_are_shown_unasked(make: Make) -> None:

@@ -13,10 +13,15 @@ def test_one_seed_keeps_its_own_interval() -> None:
 
 
 def test_seeds_that_agree_are_as_sure_as_their_intervals_allow() -> None:
-    found = over_seeds([Value(0.5, 0.4, 0.6), Value(0.5, 0.4, 0.6)])
+    found = over_seeds([Value(0.499, 0.399, 0.599), Value(0.501, 0.401, 0.601)])
     assert (found.value, found.low, found.high) == pytest.approx(
         (0.5, 0.5 - 0.1 / math.sqrt(2), 0.5 + 0.1 / math.sqrt(2))
     )
+
+
+def test_what_all_seeds_share_is_no_surer_with_more_of_them() -> None:
+    found = over_seeds([Value(0.5, 0.4, 0.6)] * 3)
+    assert (found.value, found.low, found.high) == pytest.approx((0.5, 0.4, 0.6))
 
 
 def test_seeds_that_disagree_widen_the_interval() -> None:

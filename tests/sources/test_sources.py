@@ -45,10 +45,34 @@ def test_a_run_of_dcr_pairs_lines_with_images_in_natural_order(tmp_path: Path, g
     assert [(e.id, e.captions) for e in source.entries] == [(f"{i}.png", (f"prompt {i}",)) for i in range(11)]
 
 
+def test_images_of_a_batch_of_dcr_share_a_line(tmp_path: Path) -> None:
+    fill(tmp_path / "generations", [f"{i}.png" for i in range(12)])
+    (tmp_path / "prompts.txt").write_text("a\nb\nc\n")
+    source = open_source(str(tmp_path))
+    assert [entry.captions[0] for entry in source.entries] == list("aaaabbbbcccc")
+    assert ids(source)[8:] == ["8.png", "9.png", "10.png", "11.png"]
+    assert source.notes == (
+        "4 images in a row share a line of prompts.txt, as DCR writes them with im_batch 4: "
+        "false if that run was interrupted",
+    )
+    with pytest.raises(
+        DataError, match=r"got 3 lines; want 12, one for each image in natural order of names\. "
+    ):
+        open_source(str(tmp_path), tmp_path / "prompts.txt")
+
+
 def test_another_number_of_prompts_is_one_line(tmp_path: Path) -> None:
-    fill(tmp_path / "generations", ["0.png", "1.png"])
-    (tmp_path / "prompts.txt").write_text("only one\n")
-    with pytest.raises(DataError, match=r"got 1 lines; want 2.*Give --prompts"):
+    fill(tmp_path / "generations", ["0.png", "1.png", "2.png"])
+    (tmp_path / "prompts.txt").write_text("one\nand two\n")
+    with pytest.raises(
+        DataError, match=r"got 2 lines; want 3, .* or one for each k images in a row.*Give --prompts"
+    ):
+        open_source(str(tmp_path))
+    (tmp_path / "prompts.txt").write_text("")
+    with pytest.raises(DataError, match=r"got 0 lines; want 3"):
+        open_source(str(tmp_path))
+    (tmp_path / "prompts.txt").write_text("1\n2\n3\n4\n5\n6")
+    with pytest.raises(DataError, match=r"got 6 lines; want 3"):
         open_source(str(tmp_path))
     (tmp_path / "p.jsonl").write_text('{"file_name": "1.png", "text": "the second"}')
     assert open_source(str(tmp_path), tmp_path / "p.jsonl").entries[1].captions == ("the second",)
@@ -133,15 +157,40 @@ def test_a_parquet_without_paths_lists_its_columns(tmp_path: Path) -> None:
         open_source(str(tmp_path / "t.parquet"))
 
 
+@pytest.mark.parametrize(
+    ("files", "got"),
+    [
+        ({}, "1 left out, first a.tar: no image among 0 files;"),
+        ({"1.npy": b"1", "2.npy": b"2"}, "1 left out, first a.tar: no image among 2 files;"),
+        ({"1.txt": b"one", "2.txt": b"two"}, "2 left out, first a.tar/1: a caption and no image;"),
+    ],
+)
+def test_a_shard_without_images_is_one_line_alone_and_told_beside_others(
+    tmp_path: Path, files: dict[str, bytes], got: str
+) -> None:
+    first = shard(tmp_path / "a.tar", files)
+    with pytest.raises(DataError, match=f"the shards hold no images; .*got {got} want images"):
+        open_source(str(first))
+    shard(tmp_path / "b.tar", {"1.png": png(1)})
+    source = open_source(str(tmp_path))
+    assert ids(source) == ["b.tar/1.png"]
+    assert got.startswith(f"{len(source.skipped)} left out, first {source.skipped[0].id}: ")
+
+
 def test_what_is_no_source_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "a.md").touch()
     (tmp_path / "a.tar").write_text("no tar file")
+    (tmp_path / "b.tar").touch()
     for name, words in (
         ("empty", "holds no images"),
         ("nowhere", "got nothing"),
         ("a.md", "got a file"),
-        ("a.tar", "the tar file cannot be read"),
+        (
+            "a.tar",
+            "^the shard cannot be read; in .*a.tar; got a file that is no tar. Download or pack it again.$",
+        ),
+        ("b.tar", "^the shard cannot be read; in .*b.tar; got an empty file. Download or pack it again.$"),
         ("*.zip", "names nothing"),
     ):
         with pytest.raises(DataError, match=words):

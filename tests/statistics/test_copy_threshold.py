@@ -3,7 +3,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from replication_bench.statistics.calibration import copy_threshold, innocent_limit, largest_rate
+from replication_bench.statistics.calibration import (
+    copy_threshold,
+    innocent_limit,
+    largest_rate,
+    published_basis,
+)
 
 
 def test_few_held_out_images_leave_the_published_threshold() -> None:
@@ -13,6 +18,18 @@ def test_few_held_out_images_leave_the_published_threshold() -> None:
     few = copy_threshold(np.linspace(0, 0.5, 98, dtype=np.float32))
     assert few.value == 0.75
     assert "98 held-out images cannot calibrate to 1 %, which needs 99" in few.rule
+
+
+def test_the_published_threshold_has_a_basis_for_one_network_at_its_own_preprocessing_only() -> None:
+    """SSCD's README states it for disc_mixup; every other space is named as one without basis."""
+    own = "published for SSCD disc_mixup"
+    assert published_basis("sscd", "sscd-official-288") == published_basis("sscd", "sscd-official-320") == own
+    for name, protocol in (("sscd", "sscd-128"), ("dinov2", "dinov2-224"), ("sscd-torchscript", "dcr")):
+        assert published_basis(name, protocol).endswith(f"without basis for {name}, {protocol}")
+    assert copy_threshold(np.zeros(0, np.float32), hint="do this").rule == (
+        "0.75 (published for SSCD disc_mixup at 288 or 320 px, without basis for this embedder), "
+        "not calibrated: no held-out images; do this"
+    )
 
 
 def test_few_held_out_images_may_raise_it() -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from replication_bench.errors import DataError
 from replication_bench.statistics import flips, paired
+from replication_bench.statistics.clusters import clusters
 
 mean = np.mean
 R = partial(np.percentile, q=95)
@@ -53,6 +54,41 @@ def test_the_interval_holds_the_true_difference_as_often_as_it_says() -> None:
         )
         hits += found.low <= 0.3 <= found.high
     assert 80 <= hits <= 98
+
+
+PROMPTS = np.repeat(np.arange(20), 4)
+
+
+def same_within_prompts(draw: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Two methods that do not differ on average, though every prompt has a difference of its own: 4 images each."""
+    a = draw.standard_normal(80)
+    return a, a + np.repeat(draw.standard_normal(20), 4) + 0.1 * draw.standard_normal(80)
+
+
+def test_images_of_one_prompt_are_no_independent_evidence() -> None:
+    draw = rng()
+    sets = [same_within_prompts(draw) for _ in range(60)]
+    for numbers, least, most in ((PROMPTS, 0.85, 1.0), (None, 0.3, 0.75)):
+        found = [paired(a, b, mean, draw, numbers=numbers, resamples=200) for a, b in sets]
+        assert least <= np.mean([f.low <= 0 <= f.high for f in found]) <= most
+        assert least <= np.mean([f.p > 0.05 for f in found]) <= most
+    assert (found[0].n, found[0].prompts) == (80, 80)
+    assert paired(*sets[0], mean, draw, numbers=PROMPTS, resamples=10).prompts == 20
+
+
+def test_flips_of_one_prompt_count_as_one_swap() -> None:
+    a, b = np.ones(80), np.where(PROMPTS < 3, 0.0, 1.0)
+    assert flips(a, b, 0.5).p == pytest.approx(2 / 2**12)
+    assert flips(a, b, 0.5, PROMPTS).p == pytest.approx(2 / 2**3)
+    assert flips(a, a, 0.5, PROMPTS).p == 1
+    many = flips(a, np.zeros(80), 0.5, PROMPTS)
+    assert many.p == pytest.approx(1 / 10_001)
+
+
+def test_rows_without_a_prompt_are_alone_and_prompts_are_shared_between_sets() -> None:
+    first, second = clusters(["a", "", "b", ""], ["b", "a", ""])
+    assert first.tolist() == [0, 1, 2, 3]
+    assert second.tolist() == [2, 0, 4]
 
 
 def test_flips_are_counted_in_both_directions_and_strictly() -> None:

@@ -19,6 +19,7 @@ from replication_bench.resolve import build_method
 from replication_bench.store import link
 from replication_bench.testing.case import example
 from replication_bench.trained.facts import named_files, trained_part, training_facts
+from replication_bench.trained.opening import training_of_result
 from replication_bench.trained.record import read_training
 
 METHODS = ("wen", "ren", "cfg-static", "prompt-rt")
@@ -247,6 +248,10 @@ def test_results_tell_on_how_many_processes_the_shared_training_ran(
     cli.main(["leaderboard", str(tmp_path / "runs"), "--format", "md"])
     note = f"trained in {none['id']}, whose seconds of training are counted, on 4 processes."
     assert note in capsys.readouterr().out
+    folder = tmp_path / "runs" / wen["id"]  # without a record, as the first versions left it
+    found = training_of_result(folder)
+    assert found is not None
+    assert (found.run, found.processes) == (none["id"], 4)
 
 
 def test_a_record_of_an_older_version_is_read(tmp_path: Path) -> None:

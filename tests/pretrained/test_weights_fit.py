@@ -1,0 +1,126 @@
+"""Weights in a folder that are not those of its configuration."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from replication_bench.backbone import Backbone
+from replication_bench.errors import WeightsError
+from replication_bench.pretrained.fit import check_weights, weight_files
+from replication_bench.pretrained.made import random_parts
+from replication_bench.testing import tiny_backbone
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folders of a small backbone, a wider and a deeper one."""
+    folder = tmp_path_factory.mktemp("made")
+    for name, sizes in {"small": {}, "wide": {"channels": 32}, "deep": {"levels": 3}}.items():
+        tiny_backbone(folder / name, **{"levels": 2, "channels": 16, **sizes})
+    return folder
+
+
+def mixed(made: Path, folder: Path, weights: str, config: str) -> Path:
+    """The U-Net's weights of one pipeline beside the configuration of another."""
+    shutil.copytree(made / weights, folder)
+    shutil.copy(made / config / "unet" / "config.json", folder / "unet")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("weights", "config", "got", "want"),
+    [
+        (
+            *("small", "wide", "conv_in.weight [16, 4, 3, 3], conv_in.bias [16] and "),
+            "conv_in.weight [32, 4, 3, 3], conv_in.bias [32]. Give",
+        ),
+        ("small", "deep", "no down_blocks.1.attentions.0.", "down_blocks.1.attentions.0."),
+        ("deep", "small", "down_blocks.1.attentions.0.", "no down_blocks.1.attentions.0."),
+    ],
+)
+def test_a_u_net_of_another_size_is_one_short_line(
+    made: Path, tmp_path: Path, weights: str, config: str, got: str, want: str
+) -> None:
+    folder = mixed(made, tmp_path / "mixed", weights, config)
+    with pytest.raises(WeightsError) as caught:
+        Backbone.load(str(folder))
+    line = str(caught.value)
+    assert f"in {folder}/unet; got {got}" in line
+    assert f"; want {want}" in line
+    assert len(line) < len(str(folder)) + 500
+
+
+def changed(folder: Path, **values: Any) -> None:
+    """Change a part's configuration."""
+    path = folder / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"num_hidden_layers": 9}, "got no encoder.layers"),
+        ({"vocab_size": 9}, "; want .*token_embedding.weight .9,"),
+    ],
+)
+def test_a_text_encoder_is_not_filled_up_at_random(
+    made: Path, tmp_path: Path, values: dict[str, Any], words: str
+) -> None:
+    folder = Path(shutil.copytree(made / "small", tmp_path / "mixed"))
+    changed(folder / "text_encoder", **values)
+    with pytest.raises(WeightsError, match=words):
+        Backbone.load(str(folder))
+
+
+def renamed(path: Path, rename: Callable[[str], str]) -> None:
+    """Give every tensor of a file another name."""
+    save_file({rename(name): value for name, value in load_file(path).items()}, path, {"format": "pt"})
+
+
+def test_the_names_of_older_files_fit(made: Path, tmp_path: Path) -> None:
+    text = Path(shutil.copytree(made / "small" / "text_encoder", tmp_path / "text_encoder"))
+    state = {
+        f"text_model.{name}".replace("text_model.text_model", "text_model"): value
+        for name, value in load_file(text / "model.safetensors").items()
+    }
+    state["text_model.embeddings.position_ids"] = torch.arange(77)[None]
+    save_file(state, text / "model.safetensors", {"format": "pt"})
+    check_weights(tmp_path, {"text_encoder": ["transformers", "CLIPTextModel"]}, "text_encoder", None)
+    vae = tmp_path / "vae"
+    random_parts("sd15-mini")["vae"].save_pretrained(vae)
+    old = {"to_q": "query", "to_k": "key", "to_v": "value", "to_out.0": "proj_attn"}
+
+    def before(name: str) -> str:
+        for new, word in old.items():
+            name = name.replace(f".{new}.", f".{word}.")
+        return name
+
+    renamed(vae / "diffusion_pytorch_model.safetensors", before)
+    assert any(".query." in name for name in load_file(vae / "diffusion_pytorch_model.safetensors"))
+    check_weights(tmp_path, {"vae": ["diffusers", "AutoencoderKL"]}, "vae", None)
+    changed(vae, layers_per_block=3)
+    with pytest.raises(WeightsError, match="not those of the configuration"):
+        check_weights(tmp_path, {"vae": ["diffusers", "AutoencoderKL"]}, "vae", None)
+
+
+def test_the_files_of_a_variant_are_found_in_one_or_in_shards(tmp_path: Path) -> None:
+    def names(variant: str | None) -> list[str]:
+        return [path.name for path in weight_files(tmp_path, "model", variant)]
+
+    assert names(None) == []
+    for number in (1, 2):
+        (tmp_path / f"model-0000{number}-of-00002.safetensors").touch()
+    shards = ["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"]
+    assert names(None) == names("fp16") == shards
+    for name in ("model.safetensors", "model.fp16.safetensors"):
+        (tmp_path / name).touch()
+    assert names(None) == ["model.safetensors"]
+    assert names("fp16") == ["model.fp16.safetensors"]
