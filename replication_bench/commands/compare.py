@@ -157,12 +157,13 @@ def as_table(a: Side, b: Side, found: Comparison) -> Table:
     """Differences, one line a statistic."""
     table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
     table.add_column("statistic")
-    for header in (f"A: {a.name}", f"B: {b.name}", "B - A", "95 % interval", "p", "pairs", "prompts"):
-        table.add_column(Text(header), justify="right")
+    for header in (f"A: {a.name}", f"B: {b.name}", "B - A", "95 % interval", "p"):
+        narrow = header.startswith(("A: ", "B: "))  # the name may be long, the number is not
+        table.add_column(Text(header), justify="right", no_wrap=not narrow)
     for name, p in found.statistics.items():
         ends = f"[{p.low:+.4f}, {p.high:+.4f}]"
         cells = (name, f"{p.a:.4f}", f"{p.b:.4f}", f"{p.difference:+.4f}", ends, f"{p.p:.3g}")
-        table.add_row(*map(Text, (*cells, str(p.n), str(p.prompts))))
+        table.add_row(*map(Text, cells))
     return table
 
 
@@ -193,5 +194,7 @@ def run(folder_a: Path, folder_b: Path, seed: int, resamples: int, as_json: bool
         return
     console = Console()
     console.print(as_table(a, b, found))
+    one = next(iter(found.statistics.values()))
+    console.print(Text(f"{one.n} pairs of the same prompt and noise, {one.prompts} prompts"))
     for line in flip_lines(found):
         console.print(Text(line))
