@@ -57,6 +57,7 @@ def test_every_format_and_the_page_hold_the_same_numbers(built: Path) -> None:
     parts = [part.split(r"\hline")[2].strip().splitlines() for part in tex.split(r"\begin{tabular}")[1:]]
     in_tex = ["".join(lines) for lines in zip(*parts, strict=True)]
     for row, line, shown, md, la in zip(rows, lines, page_rows(page), in_text, in_tex, strict=True):
+        assert len(shown) == md.replace(r"\|", "").count("|") - 4  # beside rank, method and seeds
         for key, (raw, written) in shown.items():
             value = row["values"][key]["value"]
             assert raw == ("" if value is None else repr(value))
