@@ -314,7 +314,7 @@ BROKEN = [
     ("check_end_to_end", PredictsNothing(), "samples of one colour: 00000.png"),
     ("check_end_to_end", CallsNoNetwork(), "no network was called"),
     ("check_end_to_end", TakesTheNameOfAMetric(), "measured twice: epsilon"),
-    ("check_end_to_end", TellsNoNumber(), "ValueError"),
+    ("check_end_to_end", TellsNoNumber(), "ValidationError"),
     ("check_end_to_end", GivesNothingBack(), "Error"),
 ]
 

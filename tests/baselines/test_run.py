@@ -63,7 +63,8 @@ def test_methods_of_this_family_run_together(flags: list[str], replbench: Comman
         (["--method", "augment", "--set", "methods.augment.rotation=3"], "Known: colour, crop"),
         (["--method", "dedup", "--set", "methods.dedup.threshold=2"], "threshold"),
         (["--method", "amg", "--set", "methods.amg.similarity=embedder"], "'sscd' gives no gradients"),
-        (["--method", "loyal+amg", "--set", "methods.amg.similarity=embedder"], "'sscd' gives no gradients"),
+        (["--method", "dual+amg", "--set", "methods.amg.similarity=embedder"], "'sscd' gives no gradients"),
+        (["--method", "loyal+amg"], "this U-Net has no skip connection SC3"),
     ],
 )
 def test_what_cannot_run_is_refused_before_anything_trains(
