@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from replication_bench.errors import DataError
+from replication_bench.metrics.metric import members_of
 from replication_bench.statistics.clusters import Ints, sums
 from replication_bench.statistics.intervals import percentile_interval
 
@@ -116,7 +117,7 @@ def paired(
         raise DataError("pairs need as many rows on both sides", got=f"{a.shape} and {b.shape}")
     a, b = a.astype(np.float64), b.astype(np.float64)
     numbers = np.arange(len(a)) if numbers is None else numbers
-    members = [np.flatnonzero(numbers == number) for number in range(int(numbers.max()) + 1)]
+    members = members_of(numbers)
     picks = (rng.integers(len(members), size=len(members)) for _ in range(resamples))
     rows = (np.concatenate([members[i] for i in pick]) for pick in picks)
     draws = [statistic(b[i]) - statistic(a[i]) for i in rows]
@@ -142,13 +143,9 @@ def flips(
     before, after = a > threshold, b > threshold
     away, back = before & ~after, ~before & after
     to_original, to_copy = int(away.sum()), int(back.sum())
-    alone = numbers is None or len(np.unique(numbers)) == len(a)
     net = back.astype(np.float64) - away
-    p = (
-        mcnemar(to_original, to_copy)
-        if alone or numbers is None
-        else swapped_p(sums(net, numbers), seed, resamples)
-    )
+    net = net if numbers is None else sums(net, numbers)
+    p = mcnemar(to_original, to_copy) if len(net) == len(a) else swapped_p(net, seed, resamples)
     both, neither = int((before & after).sum()), int((~before & ~after).sum())
     return Flips(threshold, to_original, to_copy, both, neither, p)
 

@@ -118,14 +118,14 @@ def draw(
         else joined or []
     )
     at = {p.label: ((p.x.value or 0) * x.scale, (p.y.value or 0) * scale) for p in points}
-    corners = [[at[label] for label in labels if label in at] for labels in lines]
-    for line in filter(None, corners):
+    corners = [found for labels in lines if (found := [at[label] for label in labels if label in at])]
+    for line in corners:
         axes.plot(*zip(*line, strict=True), color=INK, linewidth=0.9, linestyle=(0, (4, 3)), zorder=1)
     axes.margins(0.12)
     axes.set(xlabel=x.header, ylabel=y.header)
     for label in (axes.xaxis.label, axes.yaxis.label):
         label.set_color(QUIET)
-    name_points(axes, [(*at[p.label], p.label) for p in points if p.named], list(filter(None, corners)))
+    name_points(axes, [(*at[p.label], p.label) for p in points if p.named], corners)
 
 
 def draw_point(axes: Axes, point: Point, scale_x: float, scale_y: float) -> None:

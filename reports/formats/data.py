@@ -98,9 +98,9 @@ def csv_row(found: Mapping[str, Any]) -> dict[str, Any]:
 
 def missing_in(found: Mapping[str, Any]) -> str:
     """Which values are missing and why; of a printed row nearly all are, for one reason."""
-    reasons = {key: value["reason"] for key, value in found["values"].items() if "reason" in value}
     if found["role"] == "reported":
         return f"all other columns: {PRINTED}"
+    reasons = {key: value["reason"] for key, value in found["values"].items() if "reason" in value}
     return "; ".join(f"{key}: {reason}" for key, reason in reasons.items())
 
 
