@@ -22,7 +22,16 @@ if TYPE_CHECKING:
     from replication_bench.context import Context
 
 INSTALL = "replbench[lora]"
+WHERE = "methods.lora.targets"
 ATTENTION = ("to_q", "to_k", "to_v", "to_out.0")
+ADAPTABLE = (
+    nn.Linear,
+    nn.Conv1d,
+    nn.Conv2d,
+    nn.Conv3d,
+    nn.Embedding,
+    nn.MultiheadAttention,
+)  # as PEFT 0.18 has it
 
 
 def module_names(value: object) -> tuple[str, ...]:
@@ -40,20 +49,19 @@ def module_names(value: object) -> tuple[str, ...]:
 
 
 def check_targets(unet: nn.Module, targets: tuple[str, ...]) -> None:
-    """Refuse targets that the U-Net does not have.
+    """Refuse targets that the U-Net does not have, or that PEFT cannot adapt.
 
     Raises:
-        ConfigError: a target that names no layer.
+        ConfigError: a target that names no layer, or one of another kind.
     """
-    known = [name for name, _ in unet.named_modules()]
+    want = f"such as {', '.join(ATTENTION)}"
     for target in targets:
-        if not any(name == target or name.endswith(f".{target}") for name in known):
-            raise ConfigError(
-                "the U-Net has no such layer",
-                where="methods.lora.targets",
-                got=target,
-                want=f"such as {', '.join(ATTENTION)}",
-            )
+        named = [part for name, part in unet.named_modules() if name == target or name.endswith(f".{target}")]
+        if not named:
+            raise ConfigError("the U-Net has no such layer", where=WHERE, got=target, want=want)
+        if strange := [type(part).__name__ for part in named if not isinstance(part, ADAPTABLE)]:
+            got = f"{target}, a {strange[0]}"
+            raise ConfigError("the layer cannot be adapted", where=WHERE, got=got, want=want)
 
 
 def add_adapters(unet: Any, config: Any, targets: tuple[str, ...]) -> nn.Module:
@@ -66,7 +74,7 @@ def add_adapters(unet: Any, config: Any, targets: tuple[str, ...]) -> nn.Module:
     try:
         unet.requires_grad_(False).add_adapter(config)
     except ValueError as error:
-        raise ConfigError("the layers cannot be adapted", where="methods.lora.targets", got=error) from error
+        raise ConfigError("the layers cannot be adapted", where=WHERE, got=error) from error
     network: nn.Module = unet
     return network
 

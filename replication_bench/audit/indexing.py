@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,6 +18,7 @@ import numpy as np
 from PIL import Image
 
 from replication_bench.audit.chunks import Chunks, Known
+from replication_bench.audit.embedding import Embed, with_norms
 from replication_bench.audit.index import (
     CHUNKS,
     NAME,
@@ -31,9 +33,8 @@ from replication_bench.audit.index import (
     write_rows,
 )
 from replication_bench.config import NamedOptions
-from replication_bench.embedders.protocol import Embedder, FeatureEmbedder, Vectors, differences
+from replication_bench.embedders.protocol import Embedder, differences
 from replication_bench.errors import ConfigError, DataError
-from replication_bench.evidence import unit_rows
 from replication_bench.sources.source import Entry, Skipped, Source, picture_of
 from replication_bench.store import cache_folder, locked, write_atomic, write_json
 
@@ -60,6 +61,7 @@ class Builder:
 
     source: Source
     embedder: Embedder
+    embed: Embed
     known: Known
     chunks: Chunks
     rows: list[Row] = field(default_factory=list)
@@ -96,18 +98,10 @@ class Builder:
                 new.setdefault(found.sha256, found)
         if new:
             images = [found.image for found in new.values() if found.image is not None]
-            vectors, norms = with_norms(self.embedder, images)
+            vectors, norms = self.embed(images)
             frames = [found.frames for found in new.values()]
             self.chunks.write(list(new), vectors, frames, norms)
             self.known.add(list(new), vectors, frames, norms)
-
-
-def with_norms(embedder: Embedder, images: Sequence[Image.Image]) -> tuple[Vectors, list[float]]:
-    """Unit vectors, and the length that each had as the network gave it; 1 where only unit vectors are to be had."""
-    if not isinstance(embedder, FeatureEmbedder):
-        return embedder(images), [1.0] * len(images)
-    rows = embedder.features(images)
-    return unit_rows(rows), np.linalg.norm(rows.astype(np.float64), axis=1).tolist()
 
 
 def ahead(
@@ -174,6 +168,7 @@ def update_index(
     embedder: Embedder,
     progress: Callable[[int], None],
     force: bool = False,
+    embed: Embed | None = None,
 ) -> Index:
     """Make the index of ``source`` in ``folder``, or bring it up to date; to go on after an interruption, call again.
 
@@ -184,6 +179,7 @@ def update_index(
         embedder: images to vectors.
         progress: told how many images are done.
         force: replace an index of another protocol.
+        embed: see ``embedding``; in this process where left out.
 
     Raises:
         ConfigError: the index that is there was made under another protocol.
@@ -200,17 +196,22 @@ def update_index(
             known.add(hashes, before.vectors, frames, [row.norm for row in rows])
         chunks = Chunks(folder / CHUNKS / embedder.protocol.hash[:12], embedder.dim)
         chunks.read(known)
-        builder = Builder(source, embedder, known, chunks)
+        builder = Builder(source, embedder, embed or partial(with_norms, embedder), known, chunks)
         builder.run(progress)
         return finish(builder, folder, chosen, before)
 
 
 def cached_index(
-    source: Source, chosen: NamedOptions, embedder: Embedder, progress: Callable[[int], None]
+    source: Source,
+    chosen: NamedOptions,
+    embedder: Embedder,
+    progress: Callable[[int], None],
+    embed: Embed | None = None,
 ) -> Index:
     """The index of ``source`` in the cache, brought up to date; every audit of the same path shares it."""
     key = hashlib.sha256(f"{absolute(source.path)}\n{embedder.protocol.hash}".encode()).hexdigest()
-    return update_index(source, cache_folder() / "audit" / key[:24], chosen, embedder, progress, force=True)
+    folder = cache_folder() / "audit" / key[:24]
+    return update_index(source, folder, chosen, embedder, progress, force=True, embed=embed)
 
 
 def finish(builder: Builder, folder: Path, chosen: NamedOptions, before: Index | None) -> Index:

@@ -15,6 +15,7 @@ from replication_bench.audit.index import Index, is_index
 from replication_bench.audit.indexing import absolute
 from replication_bench.config import MeasureConfig, NamedOptions, apply_setting, validate
 from replication_bench.duplicates import THRESHOLD, check_threshold
+from replication_bench.embedders.pool import check_workers
 from replication_bench.embedders.protocol import Embedder
 from replication_bench.errors import ConfigError
 from replication_bench.sources.opening import open_source
@@ -37,6 +38,7 @@ class AuditRequest:
         seed: of the bootstrap.
         duplicate_threshold: similarity above which two training images are near-duplicates.
         force: compare unlike protocols, and mark it; replace another audit in the output folder.
+        workers: processes that embed.
     """
 
     generated: str
@@ -48,8 +50,10 @@ class AuditRequest:
     seed: int = 0
     duplicate_threshold: float = THRESHOLD
     force: bool = False
+    workers: int = 1
 
     def __post_init__(self) -> None:
+        check_workers(self.workers)
         check_threshold(self.duplicate_threshold, "--duplicate-threshold")
 
     def roles(self) -> Iterator[tuple[Role, str]]:

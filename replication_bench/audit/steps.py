@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from replication_bench import machine
 from replication_bench._version import __version__
 from replication_bench.audit.comparing import Compared, Comparison, distinct
+from replication_bench.audit.embedding import Embed, embedding
 from replication_bench.audit.index import Index
 from replication_bench.audit.indexing import absolute, cached_index
 from replication_bench.audit.overlap import check_heldout, identical_note
@@ -144,16 +145,16 @@ class Audit:
 
     def embed(self, chosen: Chosen, mark: str) -> Compared:
         """Vectors of every set: those of a saved index, else computed and kept in the cache."""
-        return Compared(
-            chosen, {role: self.index(role, place, chosen) for role, place in self.places.items()}, mark
-        )
+        with embedding(chosen.options, chosen.embedder, self.request.workers) as embed:
+            sets = {role: self.index(role, place, chosen, embed) for role, place in self.places.items()}
+        return Compared(chosen, sets, mark)
 
-    def index(self, role: Role, place: Place, chosen: Chosen) -> Index:
+    def index(self, role: Role, place: Place, chosen: Chosen, embed: Embed) -> Index:
         """One set as an index."""
         if isinstance(place, Index):
             return place
         advance = self.watch.step(f"{chosen.options.name}: embed {role}", len(place.entries))
-        return cached_index(place, chosen.options, chosen.embedder, advance)
+        return cached_index(place, chosen.options, chosen.embedder, advance, embed)
 
     def fingerprint(self, compared: Sequence[Compared]) -> str:
         """SHA-256 over everything that can change a number, or what is told of the sets."""

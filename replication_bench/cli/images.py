@@ -36,6 +36,7 @@ def audit(
     force: Annotated[
         bool, typer.Option("--force", help="Compare unlike protocols, marked; replace another audit.")
     ] = False,
+    workers: Annotated[int, typer.Option(help="Processes that embed.")] = 1,
     json: Json = False,
 ) -> None:
     """Compare a folder of generated images with a folder of training images and show the copies."""
@@ -52,6 +53,7 @@ def audit(
         seed=seed,
         duplicate_threshold=duplicate_threshold,
         force=force,
+        workers=workers,
     )
     command.run(request, out, json)
 
@@ -63,12 +65,13 @@ def index(
     embedder: Annotated[str | None, typer.Option(help="As in audit.")] = None,
     setting: Annotated[list[str] | None, typer.Option("--set", help="As in audit.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an index of another protocol.")] = False,
+    workers: Annotated[int, typer.Option(help="Processes that embed.")] = 1,
     json: Json = False,
 ) -> None:
     """Embed a training set once for many audits; run it again to embed only what changed."""
     from replication_bench.commands import index as command
 
-    command.run(images, out, embedder, tuple(setting or ()), force, json)
+    command.run(images, out, embedder, tuple(setting or ()), force, json, workers)
 
 
 @app.command()

@@ -27,6 +27,7 @@ from replication_bench.corpus import (
     run_ray,
 )
 from replication_bench.corpus.shard import read_shard_facts
+from replication_bench.embedders.pool import check_workers
 from replication_bench.errors import ConfigError, DataError, did_you_mean
 from replication_bench.search import KINDS, Index, open_index, own_recall, record_recall
 from replication_bench.store import check_writable, locked
@@ -68,10 +69,7 @@ class Request:
         for word, known in ((self.kind, KINDS), (self.dtype, DTYPES)):
             if word not in known:
                 raise ConfigError(f"unknown value '{word}'", hint=did_you_mean(word, known))
-        if self.workers is not None and self.workers < 1:
-            raise ConfigError(
-                "no such number of workers", where="--workers", got=self.workers, want="1 or more"
-            )
+        check_workers(self.workers)
         if self.gpus and not self.ray:
             raise ConfigError("only Ray reserves GPUs", where="--gpus", got=self.gpus, want="--ray beside it")
 

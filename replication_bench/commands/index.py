@@ -9,10 +9,12 @@ from pathlib import Path
 
 from rich.console import Console
 
+from replication_bench.audit.embedding import embedding
 from replication_bench.audit.index import Index
 from replication_bench.audit.indexing import update_index
 from replication_bench.audit.request import choose_embedders, measure_settings
 from replication_bench.commands.progress import Bars, new_progress
+from replication_bench.embedders.pool import check_workers
 from replication_bench.sources.opening import open_source
 
 
@@ -44,14 +46,22 @@ def lines(index: Index) -> list[str]:
 
 
 def run(
-    path: str, out: Path, embedder: str | None, settings: Sequence[str], force: bool, as_json: bool
+    path: str,
+    out: Path,
+    embedder: str | None,
+    settings: Sequence[str],
+    force: bool,
+    as_json: bool,
+    workers: int = 1,
 ) -> None:
     """Make or update the index, then say what it holds."""
+    check_workers(workers)
     source = open_source(path)
     chosen = choose_embedders((embedder,) if embedder else (), measure_settings(tuple(settings)), [])[0]
-    with new_progress(Console(stderr=True)) as progress:
+    made = embedding(chosen.options, chosen.embedder, workers)
+    with made as embed, new_progress(Console(stderr=True)) as progress:
         advance = Bars(progress).step(f"{chosen.options.name}: embed", len(source.entries))
-        index = update_index(source, out, chosen.options, chosen.embedder, advance, force)
+        index = update_index(source, out, chosen.options, chosen.embedder, advance, force, embed)
     if as_json:
         sys.stdout.write(json.dumps(summary(index), indent=1) + "\n")
         return

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,8 +11,6 @@ from replication_bench import plugins
 from replication_bench.corpus.shard import embed_shard, read_shard_facts
 from replication_bench.embedders.protocol import Embedder
 from replication_bench.errors import DataError, ReplbenchError
-
-MakeEmbedder = Callable[[], Embedder]
 
 
 @dataclass(frozen=True)

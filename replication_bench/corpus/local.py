@@ -2,25 +2,14 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
 from collections.abc import Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 
-from replication_bench.corpus.job import MakeEmbedder, Outcome, ShardJob, lost, process
-from replication_bench.embedders.protocol import Embedder
+from replication_bench.corpus.job import Outcome, ShardJob, lost, process
+from replication_bench.embedders.pool import MakeEmbedder, new_pool, state
 
 ATTEMPTS = 3
-
-state: dict[str, Embedder] = {}
-
-
-def prepare(make: MakeEmbedder, threads: int) -> None:
-    """Make a worker's embedder once; its share of the cores is set before the numeric libraries are loaded."""
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ.setdefault(name, str(threads))
-    state["embedder"] = make()
 
 
 def work(job: ShardJob) -> Outcome:
@@ -34,13 +23,6 @@ def run_serial(jobs: Sequence[ShardJob], make: MakeEmbedder) -> Iterator[Outcome
     for job in jobs:
         assert embedder is not None, "made for the first job"
         yield process(job, embedder)
-
-
-def new_pool(make: MakeEmbedder, workers: int) -> ProcessPoolExecutor:
-    """A pool of fresh processes: a fork of one that has used OpenMP may hang."""
-    threads = max(1, (os.cpu_count() or 1) // workers)
-    context = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(workers, context, prepare, (make, threads))
 
 
 def run_pool(

@@ -11,7 +11,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from replication_bench.corpus.job import MakeEmbedder, Outcome, ShardJob, process
+from replication_bench.corpus.job import Outcome, ShardJob, process
+from replication_bench.embedders.pool import MakeEmbedder
 from replication_bench.errors import ConfigError, ReplbenchError, WeightsError
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from replication_bench.errors import ConfigError
 
@@ -174,12 +174,14 @@ def check_recipe(train: TrainConfig, precision: str) -> None:
     """
     asked = os.environ.get("ACCELERATE_MIXED_PRECISION", "no").lower()
     if asked not in ("no", precision):
+        known = asked in get_args(type(train).model_fields["precision"].annotation)
+        follow = f"Give --set train.precision={asked}, or launch" if known else "Launch"
         raise ConfigError(
             "the launch contradicts the recipe",
             where="--mixed_precision",
             got=asked,
             want=f"{precision}, from train.precision",
-            hint=f"Give --set train.precision={asked}, or launch with --mixed_precision no.",
+            hint=f"{follow} with --mixed_precision no.",
         )
     count = launched().count
     if count > train.batch_size:

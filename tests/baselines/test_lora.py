@@ -115,7 +115,8 @@ def test_targets_are_a_sequence_or_a_text() -> None:
 
 
 @pytest.mark.parametrize(
-    ("target", "words"), [("to_z", "no such layer"), ("_q", "no such layer"), ("norm1", "cannot be adapted")]
+    ("target", "words"),
+    [("to_z", "no such layer"), ("_q", "no such layer"), ("norm1", "cannot be adapted.*norm1, a")],
 )
 def test_targets_that_the_network_has_not_are_named(target: str, words: str, backbone: Backbone) -> None:
     with pytest.raises(ConfigError, match=words):

@@ -14,17 +14,20 @@ from loyal.method import Loyal
 from replication_bench.errors import ConfigError
 
 
-def test_targets_that_the_u_net_has_not_are_refused_before_the_first_method_trains(
-    tiny: Path, tmp_path: Path, replbench: Callable[..., tuple[int, str, str]]
+@pytest.mark.parametrize(
+    ("target", "words"), [("nope", "the U-Net has no such layer"), ("norm1", "the layer cannot be adapted")]
+)
+def test_targets_that_cannot_be_adapted_are_refused_before_the_first_method_trains(
+    target: str, words: str, tiny: Path, tmp_path: Path, replbench: Callable[..., tuple[int, str, str]]
 ) -> None:
     status, _, err = replbench(
         *("run", "--dataset", "openmoji", "--backbone", tiny, "--out", tmp_path / "runs"),
-        *("--method", "none", "--method", "lora", "--set", "methods.lora.targets=nope", "--samples", 1),
+        *("--method", "none", "--method", "lora", "--set", f"methods.lora.targets={target}", "--samples", 1),
         *("--set", "train.budget=1", "--set", "train.batch_size=1", "--set", "train.pixels=32"),
         *("--set", "sample.steps=1", "--set", "measure.embedder=pixels"),
     )
     assert status == 2
-    assert "the U-Net has no such layer" in err
+    assert words in err
     assert not list(tmp_path.glob("runs/*/train/*"))
 
 

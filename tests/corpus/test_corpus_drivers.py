@@ -12,7 +12,7 @@ import pytest
 from corpus_parts import MadeEmbedder, picture, sample, write_shards, write_tar
 
 from replication_bench.corpus import Outcome, ShardJob, embed_shard, finished, merge, run_local, run_ray
-from replication_bench.corpus.job import MakeEmbedder
+from replication_bench.embedders.pool import MakeEmbedder
 from replication_bench.errors import ConfigError, DataError, WeightsError
 from replication_bench.search import Index, nearest, open_index
 

@@ -112,6 +112,25 @@ def test_what_cannot_be_cut_into_shards_is_refused(
     launch.check_recipe(TrainConfig(), "no")
 
 
+@pytest.mark.parametrize(
+    ("asked", "hint"),
+    [
+        ("bf16", "Give --set train.precision=bf16, or launch with --mixed_precision no."),
+        (
+            "fp8",
+            "fp16, from train.precision. Launch with --mixed_precision no.",
+        ),  # which no recipe can follow
+    ],
+)
+def test_a_launch_of_another_precision_is_told_what_can_be_done(
+    asked: str, hint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", asked)
+    with pytest.raises(ConfigError) as caught:
+        launch.check_recipe(TrainConfig(), "fp16")
+    assert str(caught.value).endswith(hint)
+
+
 def test_the_launcher_may_ask_for_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
     import torch
 
