@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import subprocess
+import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -18,6 +20,23 @@ RECORDED = (
     "onnxruntime",
     "replbench",
 )
+
+
+MIB = 2**20
+# M_TRIM_THRESHOLD, M_TOP_PAD and M_MMAP_THRESHOLD of glibc's malloc.h; the last one can be no larger.
+KEPT = ((-1, 1024 * MIB), (-2, 64 * MIB), (-3, 32 * MIB))
+
+
+def keep_freed_memory() -> None:
+    """Keep up to 1 GiB that was freed for what comes next, where the C library is glibc.
+
+    The tensors of a step have the sizes of those of the step before. By default their pages go back to the system in
+    between, which then fills new ones with zeros; see ``benchmarks/environment.py``.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if mallopt is not None:
+        for option, size in KEPT:
+            mallopt(option, size)
 
 
 def choose_device() -> str:

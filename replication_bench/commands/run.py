@@ -118,6 +118,7 @@ def draw_pairs(run: Run, result: Result) -> None:
 
 def run(request: Request, out: Path, as_json: bool, track: str = "none") -> None:
     """Run, then print one table, or one array of results."""
+    machine.keep_freed_memory()
     with joined(machine.choose_device()) as processes, processes.together():
         done, reference = execute(request, out, Console(stderr=True), track, processes)
     if processes.is_main:
