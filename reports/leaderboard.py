@@ -178,14 +178,24 @@ class BoardTable:
 
     def readings_of(self, method: str, printed: Mapping[str, Any]) -> list[Claim]:
         """One printed reduction against the reference, and against the best data-side method."""
-        row = next(row for row in self.rows if row.method == method and row.role != "reported")
+        row = self.contender(method)
+        label = f"{row.label} (control)" if row.role == "control" else row.label
         claimed = float(printed["value"]) / 100
         best = self.best.label if self.best else "the best data-side method"
         text = f"{printed['claim']}: {printed['value']} {printed['unit']} ({conditions(printed)})"
         return [
-            Claim(row.label, text, reading, claimed, row.values[key], claim_verdict(row.values[key], claimed))
+            Claim(label, text, reading, claimed, row.values[key], claim_verdict(row.values[key], claimed))
             for key, reading in (("reduction", self.reference), ("reduction_best", best))
         ]
+
+    def contender(self, method: str) -> Row:
+        """The row of a method that copies least, whatever the table is sorted by; a control only where all are."""
+
+        def place(row: Row) -> tuple[bool, bool, float]:
+            r = row.values["R"].value if "R" in row.values else None
+            return row.role == "control", r is None, r or 0.0
+
+        return min((row for row in self.rows if row.method == method and row.role != "reported"), key=place)
 
     @cached_property
     def reasons(self) -> dict[str, int]:
