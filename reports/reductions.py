@@ -12,11 +12,13 @@ from replication_bench.statistics import percentile_interval
 from reports.boards import Board, Group
 from reports.facts import machine_of
 from reports.sides import side_of
-from reports.significance import Draws, p_value, paired, resampled_r
+from reports.significance import Draws, Pair, p_value, paired, resampled_r
 from reports.values import NOT_MEASURED, Value, missing, of_measurement, over_seeds, spread
 
 ONE_TRAINING = "one seed each: it tells these networks apart, not trainings"
 ONE_SEED = "one seed each: the interval leaves out how much trainings differ"
+LOST = "no interval: the matches of a run are missing"
+NO_P = "a seed has no matches of the same prompts and noise on both sides"
 LEAST_KEPT = 0.95  # share of the draws in which the reference exceeds the floor
 Verdict = Literal["supported", "not supported", "undecided"]
 
@@ -99,18 +101,34 @@ def compare(group: Group, other: Group | None, absent: str, confidence: float) -
     pairs = [paired(group.top1[s], other.top1[s]) for s in seeds if s in group.top1 and s in other.top1]
     pairs = [pair for pair in pairs if len(pair.method)]
     draws = resampled_r(pairs) if len(pairs) == len(seeds) else None
-    p, n = p_value(pairs), sum(len(pair.method) for pair in pairs)
     plain = with_interval(reduction, r, base, draws, 0.0, confidence)
     above = (
         missing(f"the floor is missing: {floor}")
         if isinstance(floor, str)
         else above_floor(r, base, fmean(floor), draws, confidence)
     )
-    tested = (
-        missing(p) if isinstance(p, str) else Value(p, n=n, note=ONE_TRAINING if len(seeds) == 1 else None)
+    tested, shared = difference_p(pairs, len(seeds)), shared_seeds(group, other, seeds)
+    return Comparison(
+        other.label, noted(plain, shared), noted(above, shared), noted(tested, shared), rows_in(pairs)
     )
-    shared = shared_seeds(group, other, seeds)
-    return Comparison(other.label, noted(plain, shared), noted(above, shared), noted(tested, shared), n)
+
+
+def difference_p(pairs: Sequence[Pair], seeds: int) -> Value:
+    """The p of a difference over so many seeds; missing where a seed has lost its pairs.
+
+    One seed of two would be tested as if it had been alone, without the test over trainings.
+    """
+    p = p_value(pairs)
+    if isinstance(p, str):
+        return missing(p)
+    if len(pairs) < seeds:
+        return missing(NO_P)
+    return Value(p, n=rows_in(pairs), note=ONE_TRAINING if seeds == 1 else None)
+
+
+def rows_in(pairs: Sequence[Pair]) -> int:
+    """Rows of the same prompt and noise, all seeds together."""
+    return sum(len(pair.method) for pair in pairs)
 
 
 def shared_seeds(group: Group, other: Group, seeds: Sequence[int]) -> str:
@@ -158,7 +176,7 @@ def with_interval(
     if isinstance(value, str):
         return missing(value)
     if draws is None:
-        return Value(value, note="no interval: the matches of a run are missing")
+        return Value(value, note=LOST)
     method, reference = draws[0] - floor, draws[1] - floor
     kept = reference > 0
     if not kept.mean() > LEAST_KEPT:

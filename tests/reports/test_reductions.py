@@ -10,7 +10,7 @@ from run_folders import matches_of, result_of, write_run
 
 from reports.board import Leaderboard
 from reports.leaderboard import Row
-from reports.reductions import ONE_SEED, ONE_TRAINING
+from reports.reductions import LOST, NO_P, ONE_SEED, ONE_TRAINING
 
 TRAIN = [(f"{i}.png", f"picture {i}") for i in range(100)]
 COUNT = 200
@@ -83,3 +83,12 @@ def test_a_comparison_of_fewer_seeds_than_are_shown_says_so(tmp_path: Path) -> N
 
 def test_the_p_of_one_seed_says_what_it_cannot_tell(tmp_path: Path) -> None:
     assert loyal_of(tmp_path, [0.9]).values["p"].note == ONE_TRAINING
+
+
+def test_a_seed_without_matches_takes_the_p(tmp_path: Path) -> None:
+    loyal_of(tmp_path, [0.9, 0.8])
+    next(tmp_path.glob("*loyal-1-*/matches.parquet")).unlink()
+    (table,) = Leaderboard().tables([tmp_path])
+    found = next(row for row in table.rows if row.label == "loyal").values
+    assert found["reduction"].note == LOST
+    assert (found["p"].value, found["p"].reason) == (None, NO_P)
