@@ -38,6 +38,8 @@ class Row:
         verdicts: by column of a reduction: what its interval says about any reduction.
         rank: among methods and the reference; None for others, and where there is no number to rank by.
         front: the measurements in whose front with R the row stands.
+        against: the labels of the rows that it is compared with: of the reference, and of the best data-side method;
+            empty where it is compared with none.
     """
 
     label: str
@@ -49,6 +51,7 @@ class Row:
     verdicts: Mapping[str, str] = field(default_factory=dict)
     rank: int | None = None
     front: tuple[str, ...] = ()
+    against: tuple[str, str] = ("", "")
 
 
 @dataclass(frozen=True)
@@ -142,7 +145,10 @@ class BoardTable:
         role: Role = "control" if why else "reference" if group.method == self.reference else "method"
         verdicts = {key: verdict(values[key]) for key in REDUCTIONS if values[key].value is not None}
         front = tuple(name for name, labels in self.fronts.items() if group.label in labels)
-        return Row(group.label, group.method, role, why, group.seeds, values, verdicts, front=front)
+        against, best = (comparison.against for comparison in self.comparisons[group.label])
+        return Row(
+            group.label, group.method, role, why, group.seeds, values, verdicts, None, front, (against, best)
+        )
 
     def compared(self, label: str) -> dict[str, Value]:
         """The columns that compare a row with others."""
