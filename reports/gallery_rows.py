@@ -95,7 +95,7 @@ def select(sources: Sequence[Source], limit: int) -> list[Pair]:
     """
     total = sum(len(source.top1) for source in sources)
     share = total if total <= limit else max(1, limit // max(1, len(sources)))
-    worst = [
+    worst: list[Pair] = [
         (source, match)
         for source in sources
         for match in source.top1.nlargest(share, "similarity").itertuples(index=False)

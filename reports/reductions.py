@@ -123,10 +123,10 @@ def compare(group: Group, other: Group | None, absent: str, confidence: float) -
         if isinstance(floor, str)
         else above_floor(r, base, fmean(floor), draws, confidence)
     )
-    values = (plain, above, difference_p(pairs, len(seeds)))
+    values = [plain, above, difference_p(pairs, len(seeds))]
     for note in (shared_seeds(group, other, seeds), unlike(group, other)):
-        values = tuple(noted(value, note) for value in values)
-    return Comparison(other.label, *values, rows_in(pairs))
+        values = [noted(value, note) for value in values]
+    return Comparison(other.label, *values, pairs=rows_in(pairs))
 
 
 def difference_p(pairs: Sequence[Pair], seeds: int) -> Value:

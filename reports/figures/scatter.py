@@ -56,7 +56,8 @@ def tradeoff(table: BoardTable, name: str, labels: list[str]) -> Picture:
         f"replication-{name}",
         f"Copying against {y.title}",
         f"Left is less copying; {y.title}: {WORDS[y.better]}. Bars are intervals. The line joins the Pareto "
-        f"front, whose markers are filled: rows that no other beats in both; controls are not in it.{about_the_others(table)}",
+        f"front, whose markers are filled: rows that no other beats in both; controls are not in it."
+        f"{about_the_others(table)}",
         f"R and {y.title} of each row. {told(points, table.column('R'), y)}. On the front: {', '.join(labels)}.",
         HEIGHT,
         partial(draw, points=points, x=table.column("R"), y=y, scale=y.scale, front=True),
