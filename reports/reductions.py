@@ -126,7 +126,7 @@ def compare(group: Group, other: Group | None, absent: str, confidence: float) -
     values = [plain, above, difference_p(pairs, len(seeds))]
     for note in (shared_seeds(group, other, seeds), unlike(group, other)):
         values = [noted(value, note) for value in values]
-    return Comparison(other.label, *values, pairs=rows_in(pairs))
+    return Comparison(other.label, values[0], values[1], values[2], rows_in(pairs))
 
 
 def difference_p(pairs: Sequence[Pair], seeds: int) -> Value:
