@@ -16,7 +16,8 @@ TITLES: Mapping[str, str] = {
     "sim_gt_075": "share > 0.75",
     "sim_gt_calibrated": "share > calibrated",
     "kd_heldout": "kernel distance",
-    "clipscore": "text alignment",
+    "clip_score": "text alignment by CLIP",
+    "alignment_mean": "text alignment",
     "reduction": "less copying",
     "reduction_floor": "less copying above floor",
     "reduction_best": "less than best data-side",
@@ -60,7 +61,6 @@ ABOUT: Mapping[str, str] = {
     "coverage": "The share of real images with a generated one nearby.",
     "authpct": "The share of generated images that are not closer to a training image than that image's own nearest "
     "neighbour is.",
-    "clipscore": "How well images fit their prompts, by CLIP.",
     "reduction": "1 - R / R of the reference, on the same prompts and noise. The interval is the wider of two: whole "
     "prompts resampled, and Student's over the seeds.",
     "reduction_floor": "The same with the floor taken from both: the share of the avoidable copying that is gone. The "

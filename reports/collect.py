@@ -42,9 +42,9 @@ def collect(paths: Sequence[str | Path]) -> Collection:
     """Every result behind ``paths``: files, folders (searched with their subfolders) and patterns like ``runs/*``.
 
     Raises:
-        DataError: nothing is there, a result cannot be read, or two results share an id and differ.
+        DataError: nothing is there, a result cannot be read, or two results share an id and a device and differ.
     """
-    runs: dict[str, Run] = {}
+    runs: dict[tuple[str, str], Run] = {}
     unfinished: list[Path] = []
     for path in expand(paths):
         if path.name == "config.json":
@@ -84,13 +84,16 @@ def inside(folder: Path) -> Iterator[Path]:
             yield config / "config.json"  # a run and no model folder, which has a config.json of its own
 
 
-def add(runs: dict[str, Run], run: Run) -> None:
+def add(runs: dict[tuple[str, str], Run], run: Run) -> None:
     """Keep the run; of two copies of one result the one that still has its matches.
 
+    An id says nothing of the device, and two devices differ in the last bits: what ran on both are two runs.
+
     Raises:
-        DataError: another result of the same id.
+        DataError: another result of the same id and device.
     """
-    before = runs.setdefault(run.result.id, run)
+    key = run.result.id, str(run.result.device)
+    before = runs.setdefault(key, run)
     if content(before.result) != content(run.result):
         raise DataError(
             f"two results are called '{run.result.id}' and differ",
@@ -100,7 +103,7 @@ def add(runs: dict[str, Run], run: Run) -> None:
             hint="Leave one out.",
         )
     if not (before.folder / "matches.parquet").exists():
-        runs[run.result.id] = run
+        runs[key] = run
 
 
 def content(result: Result) -> dict[str, object]:

@@ -89,14 +89,19 @@ def find_sources(tables: Sequence[BoardTable]) -> Iterator[Source]:
 
 
 def select(sources: Sequence[Source], limit: int) -> list[Pair]:
-    """All matches where they are few; else the worst of each run and their partners. The worst comes first."""
+    """All matches where they are few; else the worst of each run and their partners. The worst comes first.
+
+    Where there is room for fewer than one a run, the worst ones of all runs are taken; none for a limit of 0.
+    """
     total = sum(len(source.top1) for source in sources)
     share = total if total <= limit else max(1, limit // max(1, len(sources)))
-    chosen = {
-        (source.index, source.seed, str(match.generated)): (source, match)
+    worst: list[Pair] = [
+        (source, match)
         for source in sources
         for match in source.top1.nlargest(share, "similarity").itertuples(index=False)
-    }
+    ]
+    kept = sorted(worst, key=lambda pair: -pair[1].similarity)[: max(0, limit)]
+    chosen = {(source.index, source.seed, str(match.generated)): (source, match) for source, match in kept}
     for source, match in list(chosen.values()):
         name = str(match.generated)
         for other in sources:

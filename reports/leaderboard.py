@@ -38,6 +38,8 @@ class Row:
         verdicts: by column of a reduction: what its interval says about any reduction.
         rank: among methods and the reference; None for others, and where there is no number to rank by.
         front: the measurements in whose front with R the row stands.
+        against: the labels of the rows that it is compared with: of the reference, and of the best data-side method;
+            empty where it is compared with none.
     """
 
     label: str
@@ -49,6 +51,7 @@ class Row:
     verdicts: Mapping[str, str] = field(default_factory=dict)
     rank: int | None = None
     front: tuple[str, ...] = ()
+    against: tuple[str, str] = ("", "")
 
 
 @dataclass(frozen=True)
@@ -142,7 +145,10 @@ class BoardTable:
         role: Role = "control" if why else "reference" if group.method == self.reference else "method"
         verdicts = {key: verdict(values[key]) for key in REDUCTIONS if values[key].value is not None}
         front = tuple(name for name, labels in self.fronts.items() if group.label in labels)
-        return Row(group.label, group.method, role, why, group.seeds, values, verdicts, front=front)
+        against, best = (comparison.against for comparison in self.comparisons[group.label])
+        return Row(
+            group.label, group.method, role, why, group.seeds, values, verdicts, None, front, (against, best)
+        )
 
     def compared(self, label: str) -> dict[str, Value]:
         """The columns that compare a row with others."""
@@ -178,14 +184,24 @@ class BoardTable:
 
     def readings_of(self, method: str, printed: Mapping[str, Any]) -> list[Claim]:
         """One printed reduction against the reference, and against the best data-side method."""
-        row = next(row for row in self.rows if row.method == method and row.role != "reported")
+        row = self.contender(method)
+        label = f"{row.label} (control)" if row.role == "control" else row.label
         claimed = float(printed["value"]) / 100
         best = self.best.label if self.best else "the best data-side method"
         text = f"{printed['claim']}: {printed['value']} {printed['unit']} ({conditions(printed)})"
         return [
-            Claim(row.label, text, reading, claimed, row.values[key], claim_verdict(row.values[key], claimed))
+            Claim(label, text, reading, claimed, row.values[key], claim_verdict(row.values[key], claimed))
             for key, reading in (("reduction", self.reference), ("reduction_best", best))
         ]
+
+    def contender(self, method: str) -> Row:
+        """The row of a method that copies least, whatever the table is sorted by; a control only where all are."""
+
+        def place(row: Row) -> tuple[bool, bool, float]:
+            r = row.values["R"].value if "R" in row.values else None
+            return row.role == "control", r is None, r or 0.0
+
+        return min((row for row in self.rows if row.method == method and row.role != "reported"), key=place)
 
     @cached_property
     def reasons(self) -> dict[str, int]:

@@ -31,7 +31,7 @@ def read_table(path: Path) -> pa.Table:
 
 
 def read_matches(path: Path) -> pd.DataFrame:
-    """The matches of a run: the columns of ``Match``, and ``label`` where the run has one.
+    """The matches of a run: the columns of ``Match``, texts that it lacks empty, and ``label`` where the run has one.
 
     Raises:
         DataError: the file is missing or broken.
@@ -42,7 +42,9 @@ def read_matches(path: Path) -> pd.DataFrame:
         raise DataError("the matches are broken", where=path, got=f"no column {absent[0]}")
     if not len(table) or not np.isfinite(table["similarity"]).all():
         raise DataError("the matches are broken", where=path, got="no rows, or a similarity of no number")
-    text = {name: table[name].astype(str) for name in ("generated", "train", "prompt", "train_caption")}
+    text = {name: table[name].astype(str) for name in ("generated", "train")}
+    for name in ("prompt", "train_caption"):
+        text[name] = table[name].fillna("").astype(str) if name in table.columns else ""
     return table.assign(**text, rank=table["rank"].astype(int), similarity=table["similarity"].astype(float))
 
 

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from reports.boards import Board
 
 QUALITY = ("kd_heldout", "fd_heldout", "kd_train", "fd_train", "precision")
-ALIGNMENT = ("clipscore", "clip", "alignment")
+ALIGNMENT = ("clip_score", "alignment_mean")
 
 
 def cost(value: float, better: str) -> float:
@@ -32,9 +32,8 @@ def quality_metric(board: Board) -> str | None:
 
 
 def alignment_metric(board: Board) -> str | None:
-    """The measurement of text alignment, where there is one."""
-    names = [name for name in board.metric_names() if has_values(board, name) and "_bg" not in name]
-    return next((name for part in ALIGNMENT for name in names if part in name), None)
+    """The measurement of text alignment, where there is one: by CLIP before any other image-text model."""
+    return next((name for name in ALIGNMENT if has_values(board, name)), None)
 
 
 def has_values(board: Board, name: str) -> bool:

@@ -11,12 +11,16 @@ from replication_bench.metrics.replication import reduction, reduction_floor
 from replication_bench.statistics import percentile_interval
 from reports.boards import Board, Group
 from reports.facts import machine_of
+from reports.grouping import setting_text
 from reports.sides import side_of
-from reports.significance import Draws, p_value, paired, resampled_r
+from reports.significance import Draws, Pair, p_value, paired, resampled_r
 from reports.values import NOT_MEASURED, Value, missing, of_measurement, over_seeds, spread
 
 ONE_TRAINING = "one seed each: it tells these networks apart, not trainings"
 ONE_SEED = "one seed each: the interval leaves out how much trainings differ"
+LOST = "no interval: the matches of a run are missing"
+NO_P = "a seed has no matches of the same prompts and noise on both sides"
+MOST_TOLD = 3  # settings in one note
 LEAST_KEPT = 0.95  # share of the draws in which the reference exceeds the floor
 Verdict = Literal["supported", "not supported", "undecided"]
 
@@ -63,15 +67,29 @@ def reference_group(board: Board, group: Group, reference: str) -> Group | None:
 
     def distance(other: Group) -> tuple[bool, int, bool, int]:
         elsewhere = machine_of(other.results[0]) != device
-        return other.budget != group.budget, unlike_settings(other, group), elsewhere, other.budget or 0
+        return other.budget != group.budget, len(unlike_settings(other, group)), elsewhere, other.budget or 0
 
     return min(board.groups_of(reference), key=distance, default=None)
 
 
-def unlike_settings(one: Group, other: Group) -> int:
-    """In how many settings that are no method's own two groups differ, such as the learning rate."""
-    shared = {key for key in one.setting | other.setting if not key.startswith("method")}
-    return sum(one.setting.get(key) != other.setting.get(key) for key in shared)
+def unlike_settings(one: Group, other: Group) -> list[str]:
+    """The settings, budget and a method's own apart, in which two groups differ, such as the learning rate."""
+    both = one.setting | other.setting
+    shared = [key for key in both if not key.startswith("method") and key != "budget"]
+    return [key for key in shared if one.setting.get(key) != other.setting.get(key)]
+
+
+def unlike(group: Group, other: Group) -> str:
+    """In what two groups differ beside the method, as a note; empty where that is nothing, or where one is an audit."""
+    if not (group.results[0].method and other.results[0].method):
+        return ""
+    found = unlike_settings(group, other)
+    told = [f"{key.rpartition('.')[2]} {setting_text(other.setting.get(key))}" for key in found[:MOST_TOLD]]
+    if other.budget is not None and other.budget != group.budget:
+        told.insert(0, f"budget {other.budget:,}")
+    if len(found) > MOST_TOLD:
+        told.append(f"{len(found) - MOST_TOLD} more settings")
+    return f"against {other.label} of {', '.join(told)}, unlike its own" if told else ""
 
 
 def best_data_side(groups: Sequence[Group]) -> Group | None:
@@ -99,18 +117,34 @@ def compare(group: Group, other: Group | None, absent: str, confidence: float) -
     pairs = [paired(group.top1[s], other.top1[s]) for s in seeds if s in group.top1 and s in other.top1]
     pairs = [pair for pair in pairs if len(pair.method)]
     draws = resampled_r(pairs) if len(pairs) == len(seeds) else None
-    p, n = p_value(pairs), sum(len(pair.method) for pair in pairs)
     plain = with_interval(reduction, r, base, draws, 0.0, confidence)
     above = (
         missing(f"the floor is missing: {floor}")
         if isinstance(floor, str)
         else above_floor(r, base, fmean(floor), draws, confidence)
     )
-    tested = (
-        missing(p) if isinstance(p, str) else Value(p, n=n, note=ONE_TRAINING if len(seeds) == 1 else None)
-    )
-    shared = shared_seeds(group, other, seeds)
-    return Comparison(other.label, noted(plain, shared), noted(above, shared), noted(tested, shared), n)
+    values = [plain, above, difference_p(pairs, len(seeds))]
+    for note in (shared_seeds(group, other, seeds), unlike(group, other)):
+        values = [noted(value, note) for value in values]
+    return Comparison(other.label, values[0], values[1], values[2], rows_in(pairs))
+
+
+def difference_p(pairs: Sequence[Pair], seeds: int) -> Value:
+    """The p of a difference over so many seeds; missing where a seed has lost its pairs.
+
+    One seed of two would be tested as if it had been alone, without the test over trainings.
+    """
+    p = p_value(pairs)
+    if isinstance(p, str):
+        return missing(p)
+    if len(pairs) < seeds:
+        return missing(NO_P)
+    return Value(p, n=rows_in(pairs), note=ONE_TRAINING if seeds == 1 else None)
+
+
+def rows_in(pairs: Sequence[Pair]) -> int:
+    """Rows of the same prompt and noise, all seeds together."""
+    return sum(len(pair.method) for pair in pairs)
 
 
 def shared_seeds(group: Group, other: Group, seeds: Sequence[int]) -> str:
@@ -158,7 +192,7 @@ def with_interval(
     if isinstance(value, str):
         return missing(value)
     if draws is None:
-        return Value(value, note="no interval: the matches of a run are missing")
+        return Value(value, note=LOST)
     method, reference = draws[0] - floor, draws[1] - floor
     kept = reference > 0
     if not kept.mean() > LEAST_KEPT:

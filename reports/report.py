@@ -19,6 +19,7 @@ from replication_bench.store import check_writable, write_atomic
 from reports.board import tables_of
 from reports.collect import Collection, Run, collect
 from reports.facts import name_of
+from reports.figure_files import write_figures
 from reports.figures.all import Pictures, pictures
 from reports.formats import FORMATS
 from reports.gallery import Gallery
@@ -74,7 +75,7 @@ class Report:
 
         Args:
             paths: results, folders of runs, or patterns.
-            out: the folder; files of an earlier report in it are replaced.
+            out: the folder; files of an earlier report in it are replaced, and pictures that this one lacks removed.
             watch: told what is being done.
             options: see ``Options``.
 
@@ -93,9 +94,8 @@ class Report:
         written = [write_text(out / f"leaderboard.{form}", make(tables)) for form, make in FORMATS.items()]
         watch("drawing pictures")
         drawn = [pictures(table) for table in tables]
-        several = len(tables) > 1
-        for table, of_board in zip(tables, drawn, strict=True):
-            written += write_pictures(of_board, out / "figures", f"{table.board.id}-" if several else "")
+        prefixes = [f"{table.board.id}-" if len(tables) > 1 else "" for table in tables]
+        written += write_figures(list(zip(prefixes, drawn, strict=True)), out / "figures")
         watch("building the gallery")
         page = write_text(out / "report.html", render(found, tables, drawn, chosen))
         return [page, *written]
@@ -105,18 +105,6 @@ def write_text(path: Path, text: str) -> Path:
     """Write a text file atomically."""
     write_atomic(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
     return path
-
-
-def write_pictures(drawn: Pictures, folder: Path, prefix: str) -> list[Path]:
-    """Every picture of a board as PNG and SVG."""
-    files = {
-        folder / f"{prefix}{picture.name}.{form}": content
-        for picture in drawn.drawn
-        for form, content in picture.files.items()
-    }
-    for path, content in files.items():
-        write_atomic(path, lambda temporary, content=content: temporary.write_bytes(content))  # type: ignore[misc]
-    return list(files)
 
 
 def render(

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from reports.cells import cell
 from reports.columns import Column
 from reports.leaderboard import BoardTable, Row
+from reports.reductions import reference_group
 
 WORDS = {
     "supported": "the whole interval lies above zero",
@@ -55,8 +56,7 @@ def less(table: BoardTable, best: Row) -> Statement:
     label = f"{best.label} copies {'more' if value is not None and value < 0 else 'less'} than {table.reference} by"
     if value is None:
         return Statement(label, found.text, found.value.reason or "")
-    told = WORDS.get(found.verdict, "")
-    detail = f"{found.interval} {told}".strip() or (found.value.note or "")
+    detail = f"{found.interval} {WORDS[found.verdict]}" if found.interval else found.value.note or ""
     return Statement(
         label, f"{column.number(abs(value))} %", f"as a reduction: {detail}" if value < 0 else detail
     )
@@ -65,13 +65,20 @@ def less(table: BoardTable, best: Row) -> Statement:
 def quality(table: BoardTable, best: Row) -> Statement | None:
     """What the best method pays in quality."""
     column = next((c for c in table.columns if c.group == "quality"), None)
-    base = next((row for row in table.rows if row.role == "reference"), None)
+    base = reference_of(table, best)
     if column is None or base is None:
         return None
     ours, theirs = best.values[column.key], base.values[column.key]
     if ours.value is None or theirs.value is None:
         return None
-    return Statement(f"at a {column.title} of", column.text(ours), price(column, table.reference, best, base))
+    return Statement(f"at a {column.title} of", column.text(ours), price(column, base.label, best, base))
+
+
+def reference_of(table: BoardTable, best: Row) -> Row | None:
+    """The reference's row that a row's reduction is counted from, too; None where the board has none."""
+    group = next(group for group in table.board.groups if group.label == best.label)
+    other = reference_group(table.board, group, table.reference)
+    return next((row for row in table.rows if other and row.label == other.label), None)
 
 
 def price(column: Column, reference: str, best: Row, base: Row) -> str:

@@ -122,7 +122,13 @@ def test_tensorboard_writes_its_files(tmp_path: Path) -> None:
     tracked.step("none: train all", 2)(2)
     tracked.loss(0.5)
     tracked.finish(Measured(), tmp_path / "samples")  # type: ignore[arg-type]
-    assert list((tmp_path / "tb" / "a-run").rglob("events.out.tfevents.*"))
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    folders = {path.parent for path in (tmp_path / "tb" / "a-run").rglob("events.out.tfevents.*")}
+    reads = [EventAccumulator(str(folder)).Reload() for folder in folders]
+    read = next(one for one in reads if one.Tags()["scalars"])
+    assert [event.value for event in read.Scalars("loss/train/all")] == [0.5]
+    assert any(one.Tags()["images"] for one in reads)
 
 
 def test_a_grid_has_rows_of_equal_pictures(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -36,7 +36,7 @@ class Point(NamedTuple):
 
 
 class Ablation(NamedTuple):
-    """One setting of one method, with a point at each of its values."""
+    """One setting of one method, by the last word of its key where no other has it; with a point at each value."""
 
     method: str
     setting: str
@@ -53,12 +53,19 @@ def ablations(board: Board, reference: str) -> list[Ablation]:
     found = []
     for method in dict.fromkeys(group.method for group in board.groups):
         rows = [g for g in board.groups_of(method) if g.value("R").value is not None]
-        for key in dict.fromkeys(key for g in rows for key in g.setting):
-            members = largest_set(rows, key)
-            if len(members) > 1:
-                points = sorted((point(board, g, key, reference) for g in members), key=order)
-                found.append(Ablation(method, key.rpartition(".")[2], tuple(points)))
+        keys = dict.fromkeys(key for g in rows for key in g.setting)
+        varied = {key: members for key in keys if len(members := largest_set(rows, key)) > 1}
+        for key, members in varied.items():
+            points = sorted((point(board, g, key, reference) for g in members), key=order)
+            found.append(Ablation(method, short(key, varied), tuple(points)))
     return found
+
+
+def short(key: str, others: Iterable[str]) -> str:
+    """The last word of a key; the whole of it, less where all options of methods lie, where another ends alike."""
+    last = key.rpartition(".")[2]
+    alike = sum(other.rpartition(".")[2] == last for other in others)
+    return last if alike == 1 else key.removeprefix("method.options.")
 
 
 def point(board: Board, group: Group, key: str, reference: str) -> Point:

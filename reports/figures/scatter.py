@@ -56,7 +56,8 @@ def tradeoff(table: BoardTable, name: str, labels: list[str]) -> Picture:
         f"replication-{name}",
         f"Copying against {y.title}",
         f"Left is less copying; {y.title}: {WORDS[y.better]}. Bars are intervals. The line joins the Pareto "
-        f"front: rows that no other beats in both; controls are not in it.{about_the_others(table)}",
+        f"front, whose markers are filled: rows that no other beats in both; controls are not in it."
+        f"{about_the_others(table)}",
         f"R and {y.title} of each row. {told(points, table.column('R'), y)}. On the front: {', '.join(labels)}.",
         HEIGHT,
         partial(draw, points=points, x=table.column("R"), y=y, scale=y.scale, front=True),
@@ -111,7 +112,7 @@ def draw(
     """Points with their intervals and names."""
     axes = figure.add_subplot()
     for point in points:
-        draw_point(axes, point, x.scale, scale)
+        draw_point(axes, point, x.scale, scale, filled=point.on_front or not front)
     lines = (
         [[p.label for p in sorted(points, key=lambda p: p.x.value or 0) if p.on_front]]
         if front
@@ -128,8 +129,8 @@ def draw(
     name_points(axes, [(*at[p.label], p.label) for p in points if p.named], corners)
 
 
-def draw_point(axes: Axes, point: Point, scale_x: float, scale_y: float) -> None:
-    """One marker; a filled one is on the front."""
+def draw_point(axes: Axes, point: Point, scale_x: float, scale_y: float, filled: bool = True) -> None:
+    """One marker with its intervals; where there is a front, a filled one is on it."""
     x, y = (point.x.value or 0) * scale_x, (point.y.value or 0) * scale_y
     for value, scale, plot in ((point.x, scale_x, axes.hlines), (point.y, scale_y, axes.vlines)):
         if value.low is not None and value.high is not None:
@@ -137,4 +138,8 @@ def draw_point(axes: Axes, point: Point, scale_x: float, scale_y: float) -> None
             plot(
                 at, value.low * scale, value.high * scale, color=point.look.colour, linewidth=1.2, alpha=0.55
             )
-    axes.plot(x, y, point.look.marker, color=point.look.colour, markersize=7, gid=f"point-{point.label}")
+    colour = point.look.colour
+    face = colour if filled else "none"
+    axes.plot(
+        x, y, point.look.marker, color=colour, markerfacecolor=face, markersize=7, gid=f"point-{point.label}"
+    )

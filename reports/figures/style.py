@@ -33,6 +33,7 @@ SETTINGS: Any = {
     "font.size": 9,
     "font.family": "DejaVu Sans",
     "text.color": INK,
+    "text.parse_math": False,  # names of settings and methods may hold dollar signs
     "axes.edgecolor": LINE,
     "axes.facecolor": "none",
     "axes.labelcolor": QUIET,

@@ -13,6 +13,8 @@ from reports.cells import notes
 from reports.leaderboard import PRINTED, BoardTable, Row
 from reports.values import Value
 
+WORDS = ("board", "rank", "label", "method", "role", "why", "against", "against_best")
+
 
 def records(tables: Sequence[BoardTable]) -> list[dict[str, Any]]:
     """Every row with every measurement, in full precision."""
@@ -30,6 +32,8 @@ def record(table: BoardTable, row: Row) -> dict[str, Any]:
         "why": row.why,
         "seeds": list(row.seeds),
         "front": list(row.front),
+        "against": row.against[0],
+        "against_best": row.against[1],
         "values": {column.key: plain(row.values[column.key]) for column in table.all_columns},
         "verdicts": dict(row.verdicts),
     }
@@ -76,7 +80,7 @@ def json_board(table: BoardTable) -> dict[str, Any]:
 def as_csv(tables: Sequence[BoardTable]) -> str:
     """One line a row; a missing value is empty and its reason stands in ``missing``."""
     keys = list(dict.fromkeys(column.key for table in tables for column in table.all_columns))
-    head = ["board", "rank", "label", "method", "role", "why", "seeds", "front"]
+    head = [*WORDS, "seeds", "front"]
     ends = [name for key in keys for name in (key, f"{key}_low", f"{key}_high")]
     verdicts = ["reduction_verdict", "reduction_floor_verdict", "reduction_best_verdict"]
     file = io.StringIO()
@@ -88,7 +92,7 @@ def as_csv(tables: Sequence[BoardTable]) -> str:
 
 def csv_row(found: Mapping[str, Any]) -> dict[str, Any]:
     """A record as one flat line."""
-    line = {key: safe(found[key]) for key in ("board", "rank", "label", "method", "role", "why")}
+    line = {key: safe(found[key]) for key in WORDS}
     line |= {key: " ".join(map(str, found[key])) for key in ("seeds", "front")}
     for key, value in found["values"].items():
         line |= {key: value["value"], f"{key}_low": value.get("low"), f"{key}_high": value.get("high")}

@@ -23,7 +23,8 @@
       head.setAttribute("aria-sort", order);
       const key = (row) => {
         const text = row.cells[head.cellIndex].dataset.value;
-        return text === undefined || text === "" ? null : Number(text);
+        if (text === undefined || text === "") return null;
+        return button.dataset.better === "zero" ? Math.abs(Number(text)) : Number(text);
       };
       const sign = order === "ascending" ? 1 : -1;
       const printed = (row) => row.classList.contains("reported");

@@ -162,6 +162,37 @@ def test_a_header_sorts_and_explains(browser: Any) -> None:
     assert "equals sim_95pc" in browser.find_element("css selector", "[popover]:popover-open").text
 
 
+def test_closer_to_zero_is_first_where_that_is_better(browser: Any) -> None:
+    cells = browser.find_elements("css selector", "td[data-key=sim_gt_05pc][data-value]")
+    for cell, value in zip(cells, ("-0.1", "0.3", "0.05"), strict=True):
+        browser.execute_script("arguments[0].dataset.value = arguments[1]", cell, value)
+    header = browser.find_element("css selector", "table.board .sort[data-better=zero]")
+    browser.execute_script("arguments[0].click()", header)
+    cells = browser.find_elements("css selector", "td[data-key=sim_gt_05pc][data-value]")
+    assert [cell.get_attribute("data-value") for cell in cells] == ["0.05", "-0.1", "0.3"]
+
+
+def test_tab_walks_to_a_card_and_the_theme_follows_a_click(browser: Any) -> None:
+    from selenium.webdriver.common.keys import Keys
+
+    browser.execute_script("document.getElementById('words').focus()")
+    walked = []
+    while "card" not in walked and len(walked) < 30:
+        press(browser, Keys.TAB)
+        walked.append(browser.switch_to.active_element.get_attribute("class") or "")
+    assert walked[-1] == "card"
+    theme = browser.find_element("id", "theme")
+    before = browser.find_element("css selector", "html").get_attribute("data-theme")
+    colour = browser.find_element("css selector", "body").value_of_css_property("background-color")
+    browser.execute_script("scrollTo({top: 0, behavior: 'instant'})")
+    theme.click()
+    after = browser.find_element("css selector", "html").get_attribute("data-theme")
+    assert {before, after} == {"light", "dark"}
+    assert theme.get_attribute("aria-pressed") == str(after == "dark").lower()
+    assert browser.find_element("css selector", "body").value_of_css_property("background-color") != colour
+    theme.click()
+
+
 def test_nothing_is_wider_than_a_phone(browser: Any) -> None:
     for width in (390, 1280):
         metrics = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": width < 600}

@@ -4,9 +4,12 @@ import json
 import shutil
 from pathlib import Path
 
+import pandas as pd
 import pytest
+from made_results import make_result
 
 from replication_bench.errors import DataError
+from replication_bench.store import write_json
 from reports.board import Leaderboard
 from reports.collect import collect
 
@@ -74,3 +77,21 @@ def test_a_result_of_schema_version_1_is_read(tmp_path: Path) -> None:
     (table,) = Leaderboard().tables([tmp_path])
     assert [row.label for row in table.rows] == ["none"]
     assert table.rows[0].values["R"].value == 0.546
+
+
+def test_matches_without_prompts_and_captions_are_read(runs: Path, tmp_path: Path) -> None:
+    shutil.copytree(runs, tmp_path / "runs")
+    for path in (tmp_path / "runs").glob("*/matches.parquet"):
+        pd.read_parquet(path).drop(columns=["prompt", "train_caption"]).to_parquet(path, index=False)
+    (table,) = Leaderboard().tables([tmp_path / "runs"])
+    matches = table.board.groups[0].matches[0]
+    assert set(matches["prompt"]) == set(matches["train_caption"]) == {""}
+    assert next(row for row in table.rows if row.label == "loyal").values["reduction"].low is not None
+
+
+def test_one_configuration_on_two_devices_is_two_rows(tmp_path: Path) -> None:
+    for device, r in (("cpu", 0.5), ("cuda", 0.5000001)):
+        result = make_result(values={"R": r}).model_copy(update={"device": device})
+        write_json(tmp_path / device / "result.json", result.model_dump(mode="json"))
+    (table,) = Leaderboard().tables([tmp_path])
+    assert sorted(row.label for row in table.rows) == ["none (device cpu)", "none (device cuda)"]

@@ -1,16 +1,25 @@
 from __future__ import annotations
 
+import csv
+import io
+import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
+from made_results import make_result
 from run_folders import matches_of, result_of, write_run
 
+from replication_bench.results import Result
 from reports.board import Leaderboard
+from reports.boards import Group
+from reports.collect import Run
+from reports.formats.data import as_csv, as_json
+from reports.grouping import make_boards
 from reports.leaderboard import Row
-from reports.reductions import ONE_SEED, ONE_TRAINING
+from reports.reductions import LOST, NO_P, ONE_SEED, ONE_TRAINING, compare
 
 TRAIN = [(f"{i}.png", f"picture {i}") for i in range(100)]
 COUNT = 200
@@ -83,3 +92,40 @@ def test_a_comparison_of_fewer_seeds_than_are_shown_says_so(tmp_path: Path) -> N
 
 def test_the_p_of_one_seed_says_what_it_cannot_tell(tmp_path: Path) -> None:
     assert loyal_of(tmp_path, [0.9]).values["p"].note == ONE_TRAINING
+
+
+def test_a_reference_of_another_budget_or_setting_is_named() -> None:
+    def with_rate(result: Result, rate: float) -> Result:
+        train = {"train": {"learning_rate": rate}}
+        return result.model_copy(update={"config": result.config | train, "id": f"{result.id}-{rate}"})
+
+    fine, none = make_result("loyal", values={"R": 0.4}), make_result()
+    dear = make_result("loyal", budget=20_000, values={"R": 0.4})
+    found = compare(group_of(dear), group_of(none), "", 0.95)
+    for value in (found.reduction, found.above_floor):
+        assert "against none of budget 10,000, unlike its own" in str(value.note)
+    found = compare(group_of(with_rate(fine, 0.1)), group_of(with_rate(none, 0.2)), "", 0.95)
+    assert "against none of learning_rate 0.2, unlike its own" in str(found.reduction.note)
+    assert "against" not in str(compare(group_of(fine), group_of(none), "", 0.95).reduction.note)
+
+
+def test_json_and_csv_name_what_a_row_is_compared_with(tmp_path: Path) -> None:
+    loyal_of(tmp_path, [0.9])
+    tables = Leaderboard().tables([tmp_path])
+    (board,) = json.loads(as_json(tables))["boards"]
+    assert [row["against"] for row in board["rows"]] == ["none", "", ""]
+    assert [row["against"] for row in csv.DictReader(io.StringIO(as_csv(tables)))] == ["none", "", ""]
+
+
+def group_of(result: Result) -> Group:
+    (board,) = make_boards([Run(result, Path("/nowhere"))])
+    return board.groups[0]
+
+
+def test_a_seed_without_matches_takes_the_p(tmp_path: Path) -> None:
+    loyal_of(tmp_path, [0.9, 0.8])
+    next(tmp_path.glob("*loyal-1-*/matches.parquet")).unlink()
+    (table,) = Leaderboard().tables([tmp_path])
+    found = next(row for row in table.rows if row.label == "loyal").values
+    assert found["reduction"].note == LOST
+    assert (found["p"].value, found["p"].reason) == (None, NO_P)
