@@ -56,8 +56,9 @@ def square(pixels: int) -> tuple[str, Settings]:
     if pixels < 1:
         raise ConfigError("no such input side", where="pixels", got=pixels, want="1 or more")
     settings: Settings = {"resize": "squash", "pixels": pixels}
-    known = (name for name, value in SSCD.items() if value == settings and name not in REFUSED)
-    return next(known, f"sscd-squash-{pixels}"), settings
+    followed = {name: value for name, value in SSCD.items() if name not in REFUSED}
+    known = ((name, value) for name, value in followed.items() if settings.items() <= value.items())
+    return next(known, (f"sscd-squash-{pixels}", settings))
 
 
 class Sscd:
