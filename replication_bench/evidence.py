@@ -135,7 +135,7 @@ def build_evidence(
     matches: Neighbours | None = None,
     background: Floats | None = None,
     ceiling: Floats | None = None,
-    features: Features | None = None,
+    features: Features | str | None = None,
     prompts: Sequence[str] | None = None,
     sources: Sequence[Sequence[int]] | None = None,
     pixels: Pixels | Seen | str | None = None,
@@ -158,7 +158,8 @@ def build_evidence(
         matches: generated against train, best first, where the search is done already.
         background: train against train, self excluded by id, [t], where it is known already.
         ceiling: vectors [t, d] of the training images after the backbone's VAE round trip.
-        features: what distances between distributions are taken on instead of the unit vectors.
+        features: what distances between distributions are taken on instead of the unit vectors; a text says why there
+            are none where there should be.
         prompts: the original prompt of each generated image; images of one prompt are drawn together.
         sources: for each generated image, the training rows whose caption prompted it (see ``find_sources``); None
             where there are no prompts.
@@ -183,6 +184,8 @@ def build_evidence(
         reasons["pixels"] = seen
     if isinstance(alignment, str):
         reasons["alignment"], alignment = alignment, None
+    if isinstance(features, str):
+        reasons["features"], features = features, None
     if not sources:
         reasons["own_prompt"] = NO_PROMPTS
     if duplicates is None and len(train) > LARGEST_TRAIN:

@@ -29,6 +29,10 @@ from replication_bench.statistics.measuring import Step, plays
 from replication_bench.store import slug
 
 MATCHES_KEPT = 5
+LENGTHS_LOST = (
+    "the corpus given as {} holds unit vectors without their lengths; remove its shards/ and make it again with "
+    "'replbench corpus'"
+)
 
 
 @dataclass(frozen=True)
@@ -46,10 +50,12 @@ class Compared:
     forced: str
 
     @property
-    def features(self) -> Features | None:
-        """The three sets as the network gave them; None where only unit vectors are to be had."""
+    def features(self) -> Features | str | None:
+        """The three sets as the network gave them; None where it gives unit vectors, or why they are lost."""
         if not isinstance(self.chosen.embedder, FeatureEmbedder):
             return None
+        if unknown := [role for role, index in self.sets.items() if not index.lengths_known]:
+            return LENGTHS_LOST.format(" and ".join(unknown))
         generated, train = self.sets["generated"].features, self.sets["train"].features
         heldout = self.sets.get("heldout")
         return Features(generated, train, heldout.features if heldout else train[:0])

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from replication_bench.audit.index import NAME, Facts, Index, Row, read_index
 from replication_bench.audit.indexing import absolute, fingerprint_of
 from replication_bench.corpus.merge import IDS
-from replication_bench.corpus.shard import read_shard_facts
+from replication_bench.corpus.shard import NORM, read_shard_facts
 from replication_bench.errors import DataError
 from replication_bench.evidence import unit_rows
 from replication_bench.search.index import Index as Searched
@@ -79,11 +79,15 @@ def read_ids(path: Path) -> tuple[Row, ...]:
         DataError: the table is missing or broken.
     """
     try:
-        table = pq.read_table(path, columns=["id", "sha256", "caption"]).to_pylist()
+        known = NORM in pq.read_schema(path).names
+        columns = ["id", "sha256", "caption", *([NORM] if known else [])]
+        table = pq.read_table(path, columns=columns).to_pylist()
     except (OSError, pa.ArrowException) as error:
         hint = "Run 'replbench corpus' again."
         raise DataError("the ids cannot be read", where=path, got=error, hint=hint) from error
-    return tuple(Row(r["id"], r["sha256"], (r["caption"],) if r["caption"] else ()) for r in table)
+    return tuple(
+        Row(r["id"], r["sha256"], (r["caption"],) if r["caption"] else (), norm=r.get(NORM)) for r in table
+    )
 
 
 def facts_of(index: Searched, rows: tuple[Row, ...]) -> Facts:

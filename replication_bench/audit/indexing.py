@@ -18,7 +18,7 @@ import numpy as np
 from PIL import Image
 
 from replication_bench.audit.chunks import Chunks, Known
-from replication_bench.audit.embedding import Embed, with_norms
+from replication_bench.audit.embedding import Embed
 from replication_bench.audit.index import (
     CHUNKS,
     NAME,
@@ -33,6 +33,7 @@ from replication_bench.audit.index import (
     write_rows,
 )
 from replication_bench.config import NamedOptions
+from replication_bench.embedders.norms import with_norms
 from replication_bench.embedders.protocol import Embedder, differences
 from replication_bench.errors import ConfigError, DataError
 from replication_bench.sources.source import Entry, Skipped, Source, picture_of

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from replication_bench import machine
 from replication_bench._version import __version__
 from replication_bench.audit.comparing import Compared, Comparison, distinct
+from replication_bench.audit.corpus_index import KIND as CORPUS
 from replication_bench.audit.embedding import Embed, embedding
 from replication_bench.audit.index import Index
 from replication_bench.audit.indexing import absolute, cached_index
@@ -67,6 +68,12 @@ def force_or_refuse(index: Index, chosen: Chosen, force: bool) -> str:
         raise DataError("the vectors have unlike lengths", where=index.folder, got=got)
     hint = "Leave --embedder out to use that of the index, or give --force, which marks the result."
     return check_comparable(made, asked, force, index.folder, hint) or ""
+
+
+def told_of(index: Index) -> list[Any]:
+    """What the numbers and the result depend on, of one set; a corpus may lack the lengths of its vectors."""
+    lengths = [index.lengths_known] if index.facts.kind == CORPUS else []
+    return [index.facts.fingerprint, index.facts.skipped, index.facts.notes, *lengths]
 
 
 class Audit:
@@ -158,10 +165,7 @@ class Audit:
 
     def fingerprint(self, compared: Sequence[Compared]) -> str:
         """SHA-256 over everything that can change a number, or what is told of the sets."""
-        contents = [
-            [(index.facts.fingerprint, index.facts.skipped, index.facts.notes) for index in one.sets.values()]
-            for one in compared
-        ]
+        contents = [[told_of(index) for index in one.sets.values()] for one in compared]
         metrics = [__version__, *(metric.name for metric in all_metrics())]
         texts = self.texts.embedder.protocol.hash if self.texts.embedder else self.texts.why
         key = json.dumps([metrics, self.config, contents, self.marks, texts], sort_keys=True)

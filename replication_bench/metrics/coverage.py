@@ -28,7 +28,8 @@ class Vendi(NamedTuple):
 def too_few(evidence: Evidence) -> str | None:
     """Why there are no neighbours, or None."""
     n, k = min(len(evidence.train), len(evidence.generated)), evidence.neighbours
-    return f"needs more than {k} images on each side, got {n}" if n <= k else None
+    few = f"needs more than {k} images on each side, got {n}" if n <= k else None
+    return evidence.features_lost or few
 
 
 def train_radii(evidence: Evidence) -> dict[int, NDArray[np.float64]]:

@@ -77,7 +77,8 @@ def kernel_metric(
     found = kernel_value if distance is kernel_distance else clip_value
 
     def value(evidence: Evidence) -> Value:
-        return too_few(evidence, real, role) or found(real, evidence)
+        lost = evidence.features_lost if found is kernel_value else None
+        return lost or too_few(evidence, real, role) or found(real, evidence)
 
     def interval(
         evidence: Evidence, rng: np.random.Generator, resamples: int, confidence: float
@@ -108,9 +109,9 @@ def frechet_found(real: str, evidence: Evidence) -> Frechet:
 
 def frechet_value(real: str, role: str, evidence: Evidence) -> Value:
     """The distance; in an embedder's space only where both sets have more than 2 d rows."""
-    few = too_few(evidence, real, role)
-    if few:
-        return few
+    missing = evidence.features_lost or too_few(evidence, real, role)
+    if missing:
+        return missing
     a, b = evidence.rows("generated"), evidence.rows(real)
     n, least = min(len(a), len(b)), 2 * a.shape[1]
     if n <= least and not role:

@@ -27,6 +27,8 @@ def authentic(evidence: Evidence) -> Value:
     n = min(len(evidence.train) - 1, len(evidence.generated))
     if n < 1:
         return "needs more than 1 training image and 1 generated image"
+    if lost := evidence.features_lost:
+        return lost
     return 100 * float(each_authentic(evidence).mean())
 
 
@@ -40,6 +42,8 @@ def three_sets(evidence: Evidence) -> str | None:
     """Why a test with held-out images is impossible, or None."""
     if not len(evidence.heldout):
         return "no held-out images"
+    if lost := evidence.features_lost:
+        return lost
     return None if len(evidence.generated) else "no images"
 
 

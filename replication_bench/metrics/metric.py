@@ -142,6 +142,11 @@ class Evidence:
         """Why the optional part ``name`` is missing."""
         return self.reasons.get(name, default)
 
+    @property
+    def features_lost(self) -> str | None:
+        """Why there are no features although the embedder gives some; unit vectors must not stand for them."""
+        return self.reasons.get("features")
+
     def once(self, key: Hashable, make: Callable[[], Found]) -> Found:
         """``make()``, computed the first time that ``key`` is asked for; values and intervals share it."""
         if key not in self.memory:

@@ -50,7 +50,7 @@ def test_ids_stand_beside_vectors_in_order(tmp_path: Path) -> None:
     merged(shards, tmp_path / "parts", tmp_path / "index")
     ids = pd.read_parquet(tmp_path / "index" / "ids.parquet")
     assert ids["id"].tolist() == [f"0000{i // 2}/00000000{i}" for i in range(4)]
-    assert list(ids.columns) == ["id", "shard", "key", "sha256", "caption", "url"]
+    assert list(ids.columns) == ["id", "shard", "key", "sha256", "caption", "url", "norm"]
     assert ids["url"][3] == "https://example.org/3.png"
     facts = open_index(tmp_path / "index").facts
     assert (facts.dtype, facts.dim, facts.protocol["hash"]) == ("float16", 24, MadeEmbedder().protocol.hash)
