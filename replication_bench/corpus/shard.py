@@ -16,11 +16,11 @@ import pandas as pd
 from PIL import Image, UnidentifiedImageError
 
 from replication_bench.corpus.tar import Member, read_shard
-from replication_bench.data.images import decode_image
 from replication_bench.embedders.norms import with_norms
 from replication_bench.embedders.protocol import Embedder
 from replication_bench.errors import DataError
 from replication_bench.search.files import write_rows
+from replication_bench.sources.source import picture_of
 from replication_bench.store import write_atomic, write_json
 
 FORMAT = 1
@@ -40,13 +40,15 @@ class Collected:
 
 
 def decoded(member: Member) -> Image.Image | str:
-    """The image of a sample, RGB, or why there is none."""
+    """The image of a sample, RGB, or why there is none; what an audit refuses is refused here too."""
     if member.image is None:
         return "no image"
     try:
-        return decode_image(member.image, "sample").image
+        return picture_of(member.image, "sample")[0]
     except DataError as error:
         cause = error.__cause__
+        if cause is None:
+            return str(error)
         # Pillow's own line names an object in memory
         unknown = isinstance(cause, UnidentifiedImageError)
         return "no known image format" if unknown else f"{type(cause).__name__}: {cause}"

@@ -13,6 +13,7 @@ from replication_bench.data.images import decode_image, os_reason
 from replication_bench.errors import DataError
 
 LEAST_SIDE = 2
+MOST_ASPECT = 10  # a strip that keeps its aspect would take gigabytes: 3 x 4000 becomes 288 x 384,000
 
 
 @dataclass(frozen=True)
@@ -84,12 +85,19 @@ def picture_of(data: bytes, where: str) -> tuple[Image.Image, int]:
 
     Raises:
         DataError: the bytes are no image, or one without a picture: a single row, column or pixel resembles
-            every plain image, so that it would be called a copy of them.
+            every plain image, so that it would be called a copy of them; or a strip whose long side is more than
+            ``MOST_ASPECT`` times the short one.
     """
     image, frames = decode_image(data, where)
     if min(image.size) < LEAST_SIDE:
         got, want = f"{image.width} x {image.height} pixels", f"at least {LEAST_SIDE} on each side"
         raise DataError("the image is too small to be compared", where=where, got=got, want=want)
+    if max(image.size) > MOST_ASPECT * min(image.size):
+        got, want = (
+            f"{image.width} x {image.height} pixels",
+            f"a long side of at most {MOST_ASPECT} short ones",
+        )
+        raise DataError("the image is too long a strip to be compared", where=where, got=got, want=want)
     return image, frames
 
 

@@ -288,19 +288,21 @@ def test_images_of_every_kind(command: Command, sets: tuple[Path, Path], tmp_pat
     clear.save(generated / "clear.png")
     Image.new("I;16", (9, 9), 40_000).save(generated / "deep.png")
     Image.new("RGB", (1, 1)).save(generated / "pixel.png")
+    Image.new("RGB", (3, 4000)).save(generated / "strip.png")
     (generated / "empty.png").touch()
     (generated / "broken.png").write_bytes((generated / "0.png").read_bytes()[:40])
     result = audit(command, generated, train, tmp_path / "out")
     images = result["images"][0]
     assert images["first_frame"] == 1
-    assert (images["found"], images["used"], images["skipped"]) == (16, 13, 3)
+    assert (images["found"], images["used"], images["skipped"]) == (17, 13, 4)
     skipped = pd.read_csv(tmp_path / "out" / "skipped.csv").set_index("id")["reason"]
-    assert set(skipped.index) == {"pixel.png", "empty.png", "broken.png"}
+    assert set(skipped.index) == {"pixel.png", "strip.png", "empty.png", "broken.png"}
     assert "1 x 1 pixels" in skipped["pixel.png"]
+    assert "3 x 4000 pixels" in skipped["strip.png"]
     used = set(pd.read_parquet(tmp_path / "out" / "matches.parquet")["generated"])
     assert {"a/same.png", "b/same.png", "grey.png", "cmyk.tif", "moving.gif", "clear.png", "deep.png"} < used
     flags = ("--generated", generated, "--train", train, "--out", tmp_path / "out", *FEW)
-    assert "3 skipped, first frame of 1 animated" in command("audit", *flags)[1]
+    assert "4 skipped, first frame of 1 animated" in command("audit", *flags)[1]
 
 
 @pytest.mark.parametrize(
