@@ -71,6 +71,7 @@ class Comparison:
         folder: of the result.
         step: begins a progress bar.
         names: of all embedders.
+        files: names of the tables of matches, by the hash of the protocol.
         pixels: access to the images, or why there is none.
         seen: what was found in the images, or why not.
         alignment: of generated images with their prompts, or why there is none.
@@ -81,6 +82,7 @@ class Comparison:
     folder: Path
     step: Step
     names: Sequence[str]
+    files: Mapping[str, str]
     pixels: Pixels | str
     seen: Seen | str
     alignment: Alignment | str
@@ -123,9 +125,12 @@ class Comparison:
 
     def write(self, one: Compared, first: bool, found: Found) -> None:
         """The table of matches, with the local similarity of every pair where there are pixels."""
-        local = local_of(self.pixels, found.matches.ids) if isinstance(self.pixels, Pixels) else None
-        name = "matches" if first else f"matches-{slug(one.chosen.embedder.protocol.name)}"
-        write_matches(self.folder, name, found, None if isinstance(self.seen, str) else local)
+        looked = not isinstance(self.seen, str)  # else the images are many, or not all at hand
+        local = (
+            local_of(self.pixels, found.matches.ids) if looked and isinstance(self.pixels, Pixels) else None
+        )
+        name = "matches" if first else self.files[one.chosen.embedder.protocol.hash]
+        write_matches(self.folder, name, found, local)
 
     def measured(self, evidence: Evidence, one: Compared, first: bool) -> Sequence[Measurement]:
         """Every metric that belongs to this embedder."""
@@ -153,6 +158,16 @@ def metrics_of(name: str, names: Sequence[str], first: bool) -> list[Metric]:
         return first and not any(plays(other, metric.role) for other in names)
 
     return [metric for metric in all_metrics() if belongs(metric)]
+
+
+def match_files(chosen: Sequence[Chosen]) -> dict[str, str]:
+    """``matches-<embedder>-<protocol>`` by the protocol's hash, which is added where two would have one name."""
+    hashes = [one.embedder.protocol.hash for one in chosen]
+    titles = [f"matches-{slug(f'{one.options.name}-{one.embedder.protocol.name}')}" for one in chosen]
+    return {
+        hash: title if titles.count(title) == 1 else f"{title}-{hash[:12]}"
+        for hash, title in zip(hashes, titles, strict=True)
+    }
 
 
 def marked(measurement: Measurement, one: Compared) -> Measurement:

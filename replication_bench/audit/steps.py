@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from replication_bench import machine
 from replication_bench._version import __version__
-from replication_bench.audit.comparing import Compared, Comparison, distinct
+from replication_bench.audit.comparing import Compared, Comparison, distinct, match_files
 from replication_bench.audit.corpus_index import KIND as CORPUS
 from replication_bench.audit.embedding import Embed, embedding
 from replication_bench.audit.index import Index
@@ -40,7 +40,7 @@ from replication_bench.provenance import embedder_record
 from replication_bench.results import Measurement, Result, read_result
 from replication_bench.store import locked, write_atomic, write_json
 
-MATCHES_KEPT = 5
+PAIRS = "pairs.png"
 COMPARED = ("generated", "train", "heldout", "embedders")
 
 
@@ -126,6 +126,9 @@ class Audit:
             measurements = [m for one in compared for m in comparison.run(one, one is compared[0])]
             self.write_skipped(compared[0])
             result = self.result(compared, fingerprint, distinct(measurements))
+            (self.folder / PAIRS).unlink(
+                missing_ok=True
+            )  # that of an earlier audit would outlive an interruption
             write_json(self.folder / "result.json", result.model_dump(mode="json"))
             return result
 
@@ -180,6 +183,7 @@ class Audit:
             folder=self.folder,
             step=self.watch.step,
             names=[chosen.options.name for chosen in self.embedders],
+            files=match_files(self.embedders),
             pixels=pixels,
             seen=pixels if isinstance(pixels, str) else see(pixels, self.watch.step),
             alignment=self.texts.align(self.places, self.watch.step),

@@ -187,7 +187,7 @@ def test_several_embedders_stand_side_by_side(
     hashes = {m["protocol"] for m in result["measurements"]}
     assert hashes == {Quick(4).protocol.hash, Quick(8).protocol.hash}
     assert result["protocol"] == Quick(4).protocol.hash
-    assert (tmp_path / "out" / "matches-quick-8.parquet").exists()
+    assert (tmp_path / "out" / "matches-sscd-quick-8.parquet").exists()
     flags = ("--generated", sets[0], "--train", sets[1], "--out", tmp_path / "out", *FEW, *more)
     assert "quick-8" in command("audit", *flags)[1]
 
