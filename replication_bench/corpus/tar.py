@@ -16,6 +16,7 @@ from typing import Any
 from replication_bench.data.images import EXTENSIONS, natural_key
 from replication_bench.data.webdataset import caption_of, check_end, open_tar, split_name, unreadable
 from replication_bench.errors import DataError
+from replication_bench.sources.source import readable
 
 
 @dataclass
@@ -67,7 +68,7 @@ def files(shard: Path) -> Iterator[tuple[str, str, bytes]]:
                 if entry.isfile() and not PurePosixPath(entry.name).name.startswith("."):
                     handle = archive.extractfile(entry)
                     assert handle is not None, "a file has content"
-                    yield *split_name(entry.name), handle.read()
+                    yield *split_name(readable(entry.name)), handle.read()
             check_end(archive)
     except (OSError, EOFError, tarfile.TarError) as error:
         got = (error.strerror if isinstance(error, OSError) else None) or str(error)

@@ -16,12 +16,17 @@ LEAST_SIDE = 2
 MOST_ASPECT = 10  # a strip that keeps its aspect would take gigabytes: 3 x 4000 becomes 288 x 384,000
 
 
+def readable(text: str) -> str:
+    """``text`` as it can be written anywhere: bytes of a file name that are no UTF-8 become ``\\xff`` and the like."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
 @dataclass(frozen=True)
 class Entry:
     """One image that was found, not yet read.
 
     Attributes:
-        id: unique within its source and stable between audits, such as a relative path.
+        id: unique within its source and stable between audits, such as a relative path; made ``readable``.
         read: the bytes of its file.
         captions: captions or prompts; the first is used where one is needed.
     """
@@ -29,6 +34,9 @@ class Entry:
     id: str
     read: Callable[[], bytes] = field(repr=False, compare=False)
     captions: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "id", readable(self.id))
 
     def open(self) -> Image.Image:
         """The image as RGB; see ``picture_of`` for what is refused."""
@@ -42,6 +50,10 @@ class Skipped:
     id: str
     reason: str
     damaged: bool = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "id", readable(self.id))
+        object.__setattr__(self, "reason", readable(self.reason))
 
 
 @dataclass(frozen=True)

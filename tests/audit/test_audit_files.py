@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -58,3 +59,20 @@ def test_an_audit_that_ends_before_its_sheet_leaves_no_older_one(
     assert not (tmp_path / "out" / "pairs.png").exists()
     assert command("audit", *flags)[0] == 0
     assert (tmp_path / "out" / "pairs.png").exists()
+
+
+def test_a_name_that_is_not_utf8_is_escaped(
+    command: Command, sets: tuple[Path, Path], tmp_path: Path
+) -> None:
+    generated, train = sets
+    try:
+        os.rename(train / "3.png", os.fsencode(train) + b"/caf\xe9.png")
+        Path(os.fsdecode(os.fsencode(generated) + b"/\xff.png")).write_bytes(b"no image")
+    except OSError:
+        pytest.skip("the file system takes no such names")
+    flags = ("--generated", generated, "--train", train, "--out", tmp_path / "out", *FEW)
+    status, _, err = command("audit", *flags)
+    assert status == 0, err
+    table = pd.read_parquet(tmp_path / "out" / "matches.parquet")
+    assert "caf\\xe9.png" in set(table[table["label"] == "exact"]["train"])
+    assert pd.read_csv(tmp_path / "out" / "skipped.csv")["id"].tolist() == ["\\xff.png"]
