@@ -24,6 +24,7 @@ from replication_bench.metrics.metric import (
 )
 from replication_bench.metrics.tiles import Closest, closest
 from replication_bench.search import Neighbours, nearest
+from replication_bench.statistics.clusters import clusters
 from replication_bench.statistics.measuring import Step, no_step
 
 LARGEST_TRAIN = 50_000
@@ -42,9 +43,8 @@ class Pixels:
 
 
 def number_prompts(prompts: Sequence[str]) -> Ints:
-    """Equal numbers for equal prompts: int64 [g]."""
-    known: dict[str, int] = {}
-    return np.array([known.setdefault(prompt, len(known)) for prompt in prompts], dtype=np.int64)
+    """Equal numbers for equal prompts, and one of its own for an image without prompt: int64 [g]."""
+    return clusters(prompts)[0]
 
 
 def find_sources(prompts: Sequence[str], captions: Sequence[Sequence[str]]) -> list[tuple[int, ...]]:
@@ -160,7 +160,8 @@ def build_evidence(
         ceiling: vectors [t, d] of the training images after the backbone's VAE round trip.
         features: what distances between distributions are taken on instead of the unit vectors; a text says why there
             are none where there should be.
-        prompts: the original prompt of each generated image; images of one prompt are drawn together.
+        prompts: the original prompt of each generated image, empty where it has none; images of one prompt are drawn
+            together.
         sources: for each generated image, the training rows whose caption prompted it (see ``find_sources``); None
             where there are no prompts.
         pixels: access to the images; or what ``see`` found in them, or why there are none.

@@ -97,7 +97,14 @@ class Comparison:
         evidence = self.evidence(one, matches, alike)
         self.write(one, first, Found(one.sets["generated"], one.sets["train"], matches, evidence, alike))
         threshold = whole_threshold(evidence, "99 images of --heldout calibrate it")
-        extra = copy_measurements(evidence, threshold, alike, self.measure.confidence)
+        extra = copy_measurements(
+            evidence,
+            threshold,
+            alike,
+            self.measure.confidence,
+            Seeds(self.request.seed),
+            self.measure.bootstrap,
+        )
         return [marked(m, one) for m in (*extra, *self.measured(evidence, one, first))]
 
     def evidence(self, one: Compared, matches: Neighbours, alike: Alike) -> Evidence:
@@ -113,7 +120,7 @@ class Comparison:
             matches=matches,
             background=alike.closest if len(gallery) > 1 else alike.closest[:0],
             features=one.features,
-            prompts=prompts if all(prompts) else None,
+            prompts=prompts if any(prompts) else None,
             sources=own_sources(generated, train) if any(prompts) else None,
             pixels=self.seen,
             alignment=self.alignment,

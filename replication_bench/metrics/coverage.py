@@ -9,8 +9,18 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from replication_bench.metrics.metric import Evidence, Metric, Rows, Value, count_generated, described, joined
+from replication_bench.metrics.metric import (
+    Evidence,
+    Ints,
+    Metric,
+    Rows,
+    Value,
+    count_generated,
+    described,
+    joined,
+)
 from replication_bench.metrics.neighbours import Balls, balls, squared_radii
+from replication_bench.statistics.clusters import variance_of_mean
 from replication_bench.statistics.intervals import normal_interval, percentile_interval
 
 PRDC = "arXiv 2002.09797; clovaai/generative-evaluation-prdc, prdc/prdc.py"
@@ -19,7 +29,7 @@ LARGEST = 20_000
 
 
 class Vendi(NamedTuple):
-    """The score and its standard error."""
+    """The score and its standard error; infinite where all rows are of one group."""
 
     value: float
     error: float
@@ -84,11 +94,12 @@ def vendi_of_kernel(kernel: Rows) -> float:
     return float(np.exp(-(values * np.log(values)).sum()))
 
 
-def vendi_of_rows(rows: Rows) -> Vendi:
+def vendi_of_rows(rows: Rows, groups: Ints | None = None) -> Vendi:
     """The Vendi score of unit rows [n, d] under the cosine, with its standard error by the delta method.
 
     The d x d matrix of moments has the eigenvalues of K / n. Each row's influence on the entropy is
     -x^T log(M) x - H, so the error needs no bootstrap: a row drawn twice would count as no new image and bias it.
+    Influences of rows that belong together (``groups``, [n]) are summed.
     """
     rows = rows.astype(np.float64)
     _, singular, vectors = np.linalg.svd(rows / np.sqrt(len(rows)), full_matrices=False)
@@ -97,14 +108,14 @@ def vendi_of_rows(rows: Rows) -> Vendi:
     values, vectors = singular[kept] ** 2, vectors[kept]
     each = ((rows @ vectors.T) ** 2) @ -np.log(values)
     value = float(np.exp(each.mean()))
-    return Vendi(value, value * float(each.std(ddof=1)) / float(np.sqrt(len(rows))))
+    return Vendi(value, value * float(np.sqrt(variance_of_mean(each, groups))))
 
 
 def vendi_found(evidence: Evidence) -> Vendi | str:
     """The score of the generated images, computed once."""
     if not 2 <= len(evidence.generated) <= LARGEST:
         return f"needs 2 to {LARGEST:,} images, got {len(evidence.generated)}"
-    return evidence.once("vendi", lambda: vendi_of_rows(evidence.generated))
+    return evidence.once("vendi", lambda: vendi_of_rows(evidence.generated, evidence.groups))
 
 
 def vendi_value(evidence: Evidence) -> Value:
@@ -118,7 +129,7 @@ def vendi_interval(
 ) -> tuple[float, float] | None:
     """The delta method's interval, within 1 and n."""
     found = vendi_found(evidence)
-    if isinstance(found, str):
+    if isinstance(found, str) or not np.isfinite(found.error):
         return None
     low, high = normal_interval(found.value, found.error, confidence)
     return max(1.0, low), min(float(len(evidence.generated)), high)

@@ -82,9 +82,11 @@ def kernel_metric(
 
     def interval(
         evidence: Evidence, rng: np.random.Generator, resamples: int, confidence: float
-    ) -> tuple[float, float]:
-        low, high = distance(real, evidence).interval(rng, resamples, confidence)
-        return 1000 * low, 1000 * high
+    ) -> tuple[float, float] | None:
+        found = distance(real, evidence).interval(
+            rng, resamples, confidence, draw=evidence.draw, groups=evidence.groups
+        )
+        return found and (1000 * found[0], 1000 * found[1])
 
     return Metric(
         name,
@@ -104,7 +106,7 @@ def kernel_metric(
 def frechet_found(real: str, evidence: Evidence) -> Frechet:
     """The Frechet distance of generated and ``real`` rows, computed once."""
     a, b = evidence.rows("generated"), evidence.rows(real)
-    return evidence.once(("frechet", real), lambda: frechet(a, b))
+    return evidence.once(("frechet", real), lambda: frechet(a, b, evidence.groups))
 
 
 def frechet_value(real: str, role: str, evidence: Evidence) -> Value:

@@ -168,6 +168,11 @@ class Evidence:
         """Whether several generated images share a prompt, so that they are not independent."""
         return self.once("repeated", lambda: len(np.unique(self.prompts)) < len(self.prompts))
 
+    @property
+    def groups(self) -> Ints | None:
+        """The prompt of each generated image where some share one; None where images are independent."""
+        return self.prompts if self.repeated_prompts else None
+
     def draw(self, rng: np.random.Generator) -> Ints:
         """Rows of generated images drawn with replacement: whole prompts where images share one."""
         if not self.repeated_prompts:

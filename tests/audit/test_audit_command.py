@@ -13,6 +13,7 @@ from drawn import fill, noise
 from PIL import Image
 
 from replication_bench.results import Result, read_result
+from replication_bench.statistics import wilson_interval
 
 FEW = ("--set", "measure.bootstrap=5")
 
@@ -115,6 +116,20 @@ def test_prompts_give_the_similarity_to_the_own_training_image(
     status, _, err = command("audit", *flags)
     assert status == 2
     assert "got 1 lines; want 6" in err
+
+
+def test_shares_are_drawn_by_prompt_where_one_image_has_none(
+    command: Command, sets: tuple[Path, Path], tmp_path: Path
+) -> None:
+    generated, train = sets
+    for i in (0, 1, 4):  # all copies are of one prompt
+        (generated / f"{i}.txt").write_text("one")
+    result = audit(command, generated, train, tmp_path / "out", "--set", "measure.bootstrap=200")
+    shares = {
+        m["name"]: (m["low"], m["high"]) for m in result["measurements"] if m["name"].endswith("_share")
+    }
+    wilson = wilson_interval(2 / 6, 6, 0.95)
+    assert shares["copies_share"][0] == shares["exact_share"][0] == 0 < wilson[0]
 
 
 def test_copies_of_repeated_images_are_told_apart(
