@@ -186,7 +186,7 @@ class Audit:
             files=match_files(self.embedders),
             pixels=pixels,
             seen=pixels if isinstance(pixels, str) else see(pixels, self.watch.step),
-            alignment=self.texts.align(self.places, self.watch.step),
+            alignment=self.texts.align(self.places, self.watch.step, self.request.workers),
         )
 
     def write_skipped(self, one: Compared) -> None:

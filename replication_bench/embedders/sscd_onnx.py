@@ -6,6 +6,7 @@ Source of the model: Pizzi et al., arXiv 2202.10261. Licence: the package is use
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -67,7 +68,8 @@ class Sscd:
     Args:
         preset: the protocol; ``sscd-128`` separates 64 px images best, ``sscd-official-288`` keeps the aspect.
         pixels: instead of a preset, the side that images are squashed to.
-        threads: threads of one session; None for all cores.
+        threads: threads of one session; None for ``OMP_NUM_THREADS``, by which workers share the cores; else
+            all cores.
         batch_size: images a pass.
 
     Raises:
@@ -110,8 +112,8 @@ class Sscd:
 
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
-        if self.threads is not None:
-            options.intra_op_num_threads = self.threads
+        # onnxruntime has threads of its own and reads no variable; without one, 0, it takes every core
+        options.intra_op_num_threads = self.threads or int(os.environ.get("OMP_NUM_THREADS") or 0)
         return onnxruntime.InferenceSession(str(self.weights), options, providers=["CPUExecutionProvider"])
 
     def __call__(self, images: Sequence[Image.Image]) -> Vectors:
