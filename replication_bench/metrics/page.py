@@ -29,6 +29,7 @@ INTERVALS = {
 }
 OWN = {
     "sim_gt_calibrated": "bootstrap over generated and held-out images, never narrower than Wilson's",
+    "excess_calibrated": "bootstrap over generated and held-out images, never narrower than Wilson's of the generated",
     "density": "bootstrap over generated images",
     "vendi": "delta method",
     "fld": "normal, over the held-out images, both fits fixed",
