@@ -146,6 +146,7 @@ def build_evidence(
     embedder: str = "",
     protocol: str = "",
     protocol_name: str = "",
+    trained: str = "",
     neighbours: int = 5,
     step: Step = no_step,
 ) -> Evidence:
@@ -172,6 +173,7 @@ def build_evidence(
         embedder: name of the embedder, for a further space.
         protocol: hash of its protocol.
         protocol_name: its name, shown beside numbers.
+        trained: which published weights it has.
         neighbours: k of precision, recall, density and coverage.
         step: begins a progress bar.
 
@@ -211,6 +213,7 @@ def build_evidence(
         embedder=embedder,
         protocol=protocol,
         protocol_name=protocol_name,
+        trained=trained,
         neighbours=neighbours,
         reasons=reasons,
     )

@@ -16,7 +16,7 @@ from replication_bench.audit.repeated import copy_measurements
 from replication_bench.audit.request import AuditRequest, Chosen, Role
 from replication_bench.config import MeasureConfig
 from replication_bench.duplicates import Alike
-from replication_bench.embedders.protocol import FeatureEmbedder
+from replication_bench.embedders.protocol import FeatureEmbedder, trained_as
 from replication_bench.evidence import Pixels, Seen, build_evidence
 from replication_bench.metrics import Evidence, Metric, all_metrics
 from replication_bench.metrics.local import whole_threshold
@@ -128,6 +128,7 @@ class Comparison:
             embedder=one.chosen.options.name,
             protocol=protocol.hash,
             protocol_name=protocol.name,
+            trained=trained_as(one.chosen.embedder),
         )
 
     def write(self, one: Compared, first: bool, found: Found) -> None:

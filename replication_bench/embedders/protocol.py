@@ -154,6 +154,11 @@ class Embedder(Protocol):
         ...
 
 
+def trained_as(embedder: Embedder) -> str:
+    """Which published weights an embedder has, where it says so (``trained``): SSCD's names, such as ``disc_mixup``."""
+    return str(getattr(embedder, "trained", ""))
+
+
 @runtime_checkable
 class FeatureEmbedder(Embedder, Protocol):
     """An embedder whose vectors have a meaning before they are scaled to norm 1, as Frechet distances need."""

@@ -85,6 +85,7 @@ class Sscd:
     differentiable: bool = False
     dim: int = 512
     dtype: ClassVar[str] = "int8"
+    trained: ClassVar[str] = "disc_mixup"
 
     def __init__(
         self,
@@ -141,3 +142,4 @@ class SscdDistilled(Sscd):
     key = "sscd_distilled"
     name = "sscd-distilled"
     dtype = "float16"
+    trained = ""

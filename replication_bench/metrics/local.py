@@ -39,7 +39,7 @@ def local_limit(evidence: Evidence) -> float:
 
 def whole_threshold(evidence: Evidence, hint: str = "") -> CopyThreshold:
     """Above this similarity an image is a copy as a whole: see ``calibration.copy_threshold``."""
-    origin = published_basis(evidence.embedder, evidence.protocol_name)
+    origin = published_basis(evidence.embedder, evidence.protocol_name, evidence.trained)
     return copy_threshold(evidence.floor, origin=origin, hint=hint)
 
 

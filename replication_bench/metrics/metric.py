@@ -107,6 +107,7 @@ class Evidence:
         embedder: name of the embedder; empty for that of the run.
         protocol: hash of its protocol.
         protocol_name: its protocol's name, as shown beside numbers.
+        trained: which published weights the embedder has, such as SSCD's ``disc_mixup``; empty where that is not known.
         neighbours: k of precision, recall, density and coverage.
         reasons: why an optional part is missing, by its name.
     """
@@ -134,6 +135,7 @@ class Evidence:
     embedder: str = ""
     protocol: str = ""
     protocol_name: str = ""
+    trained: str = ""
     neighbours: int = 5
     reasons: Mapping[str, str] = field(default_factory=dict)
     memory: dict[Hashable, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
