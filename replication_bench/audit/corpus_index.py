@@ -22,22 +22,31 @@ from replication_bench.search.index import Index as Searched
 from replication_bench.search.index import open_index as open_searched
 
 KIND = "corpus"
+BLOCK = 16_384
 
 
 class Widened:
-    """Stored rows as unit vectors float32 [n, d], read when they are used: float16 keeps three digits of the length."""
+    """Stored rows as unit vectors float32 [n, d], read at the first use: float16 keeps three digits of a length."""
 
     dtype = np.dtype(np.float32)
 
     def __init__(self, index: Searched):
         self.index = index
         self.shape = (index.facts.rows, index.facts.dim)
+        self.read: NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
         return self.shape[0]
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[np.float32]:
-        return unit_rows(np.asarray(self.index.rows[: len(self)]))
+        if self.read is None:
+            # block by block, since float64 on the way would take four times the memory of the answer
+            self.read = np.empty(self.shape, np.float32)
+            for start in range(0, len(self), BLOCK):
+                self.read[start : start + BLOCK] = unit_rows(
+                    np.asarray(self.index.rows[start : start + BLOCK])
+                )
+        return self.read.copy() if copy else self.read
 
 
 def is_corpus(folder: Path) -> bool:

@@ -20,12 +20,12 @@ from replication_bench.metrics.metric import (
     joined,
 )
 from replication_bench.metrics.neighbours import Balls, balls, squared_radii
+from replication_bench.metrics.sampled import LARGEST, count_few, few, sample_note
 from replication_bench.statistics.clusters import variance_of_mean
 from replication_bench.statistics.intervals import normal_interval, percentile_interval
 
 PRDC = "arXiv 2002.09797; clovaai/generative-evaluation-prdc, prdc/prdc.py"
 VENDI = "arXiv 2210.02410, definition 3.1; vertaix/Vendi-Score"
-LARGEST = 20_000
 
 
 class Vendi(NamedTuple):
@@ -44,14 +44,14 @@ def too_few(evidence: Evidence) -> str | None:
 
 def train_radii(evidence: Evidence) -> dict[int, NDArray[np.float64]]:
     """Squared distance of each training row to its nearest other one, and to its k-th, in one pass: by k."""
-    rows = evidence.rows("train")
+    rows = few(evidence, "train")
     ks = sorted({k for k in (1, evidence.neighbours) if k < len(rows)})
     return evidence.once("radii", lambda: dict(zip(ks, squared_radii(rows, *ks), strict=True)) if ks else {})
 
 
 def balls_of(evidence: Evidence) -> Balls:
     """Which rows lie in whose ball, computed once for the four metrics."""
-    train, generated, k = evidence.rows("train"), evidence.rows("generated"), evidence.neighbours
+    train, generated, k = few(evidence, "train"), evidence.rows("generated"), evidence.neighbours
     return evidence.once("balls", lambda: balls(train, generated, k, train_radii(evidence).get(k)))
 
 
@@ -83,6 +83,7 @@ def ball_metric(name: str, unit: str, n: Callable[[Evidence], int]) -> Metric:
         own_interval=density_interval if name == "density" else None,
         each=(lambda e: balls_of(e).precise) if name == "precision" else None,
         redrawn=False,
+        note=sample_note(),
         everywhere=True,
     )
 
@@ -150,7 +151,7 @@ METRICS: tuple[Metric, ...] = joined(
             trap=BLIND + FIXED,
         ),
         described(
-            ball_metric("recall", "share", lambda e: len(e.train)),
+            ball_metric("recall", "share", count_few),
             about="Share of training images that lie within the neighbourhood of some generated image: is all of the "
             "data reached?",
             formula=f"share of t with some g: d(t, g) < r_k(g); {BALLS}",
@@ -166,7 +167,7 @@ METRICS: tuple[Metric, ...] = joined(
             trap=BLIND + FIXED,
         ),
         described(
-            ball_metric("coverage", "share", lambda e: len(e.train)),
+            ball_metric("coverage", "share", count_few),
             about="Share of training images with a generated image in their neighbourhood: recall that outliers among "
             "the generated images cannot raise.",
             formula=f"share of t with min over g of d(t, g) < r_k(t); {BALLS}",

@@ -15,6 +15,7 @@ from replication_bench.metrics import held_out_tests as tests
 from replication_bench.metrics.coverage import train_radii
 from replication_bench.metrics.metric import Evidence, Metric, Value, count_generated, described, joined
 from replication_bench.metrics.neighbours import authentic as authentic_rows
+from replication_bench.metrics.sampled import few, sample_note
 from replication_bench.statistics.intervals import normal_interval
 
 AUTHPCT = "arXiv 2102.08921, section 3.3; layer6ai-labs/dgm-eval, metrics/authpct.py"
@@ -34,7 +35,7 @@ def authentic(evidence: Evidence) -> Value:
 
 def each_authentic(evidence: Evidence) -> NDArray[np.bool_]:
     """Whether each generated image is authentic, computed once."""
-    train, generated = evidence.rows("train"), evidence.rows("generated")
+    train, generated = few(evidence, "train"), evidence.rows("generated")
     return evidence.once("authentic", lambda: authentic_rows(train, generated, train_radii(evidence).get(1)))
 
 
@@ -95,6 +96,7 @@ METRICS: tuple[Metric, ...] = joined(
                 count_generated,
                 interval="wilson",
                 each=each_authentic,
+                note=sample_note(),
                 redrawn=False,
                 everywhere=True,
             ),
