@@ -24,6 +24,7 @@ from replication_bench.metrics.metric import (
 )
 from replication_bench.metrics.tiles import Closest, closest
 from replication_bench.search import Neighbours, nearest
+from replication_bench.statistics.clusters import clusters
 from replication_bench.statistics.measuring import Step, no_step
 
 LARGEST_TRAIN = 50_000
@@ -42,9 +43,8 @@ class Pixels:
 
 
 def number_prompts(prompts: Sequence[str]) -> Ints:
-    """Equal numbers for equal prompts: int64 [g]."""
-    known: dict[str, int] = {}
-    return np.array([known.setdefault(prompt, len(known)) for prompt in prompts], dtype=np.int64)
+    """Equal numbers for equal prompts, and one of its own for an image without prompt: int64 [g]."""
+    return clusters(prompts)[0]
 
 
 def find_sources(prompts: Sequence[str], captions: Sequence[Sequence[str]]) -> list[tuple[int, ...]]:
@@ -135,7 +135,7 @@ def build_evidence(
     matches: Neighbours | None = None,
     background: Floats | None = None,
     ceiling: Floats | None = None,
-    features: Features | None = None,
+    features: Features | str | None = None,
     prompts: Sequence[str] | None = None,
     sources: Sequence[Sequence[int]] | None = None,
     pixels: Pixels | Seen | str | None = None,
@@ -146,6 +146,7 @@ def build_evidence(
     embedder: str = "",
     protocol: str = "",
     protocol_name: str = "",
+    trained: str = "",
     neighbours: int = 5,
     step: Step = no_step,
 ) -> Evidence:
@@ -158,8 +159,10 @@ def build_evidence(
         matches: generated against train, best first, where the search is done already.
         background: train against train, self excluded by id, [t], where it is known already.
         ceiling: vectors [t, d] of the training images after the backbone's VAE round trip.
-        features: what distances between distributions are taken on instead of the unit vectors.
-        prompts: the original prompt of each generated image; images of one prompt are drawn together.
+        features: what distances between distributions are taken on instead of the unit vectors; a text says why there
+            are none where there should be.
+        prompts: the original prompt of each generated image, empty where it has none; images of one prompt are drawn
+            together.
         sources: for each generated image, the training rows whose caption prompted it (see ``find_sources``); None
             where there are no prompts.
         pixels: access to the images; or what ``see`` found in them, or why there are none.
@@ -170,6 +173,7 @@ def build_evidence(
         embedder: name of the embedder, for a further space.
         protocol: hash of its protocol.
         protocol_name: its name, shown beside numbers.
+        trained: which published weights it has.
         neighbours: k of precision, recall, density and coverage.
         step: begins a progress bar.
 
@@ -183,6 +187,8 @@ def build_evidence(
         reasons["pixels"] = seen
     if isinstance(alignment, str):
         reasons["alignment"], alignment = alignment, None
+    if isinstance(features, str):
+        reasons["features"], features = features, None
     if not sources:
         reasons["own_prompt"] = NO_PROMPTS
     if duplicates is None and len(train) > LARGEST_TRAIN:
@@ -207,6 +213,7 @@ def build_evidence(
         embedder=embedder,
         protocol=protocol,
         protocol_name=protocol_name,
+        trained=trained,
         neighbours=neighbours,
         reasons=reasons,
     )

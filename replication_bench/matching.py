@@ -10,7 +10,7 @@ from PIL import Image
 
 from replication_bench.anchors import write_anchors
 from replication_bench.embedders.cache import embed
-from replication_bench.embedders.protocol import Vectors
+from replication_bench.embedders.protocol import Vectors, trained_as
 from replication_bench.evidence import Pixels, build_evidence, find_sources
 from replication_bench.looks import Images
 from replication_bench.metrics import Evidence, all_metrics
@@ -104,6 +104,10 @@ def find_evidence(run: Run, samples: Sequence[Sample], vectors: Embedded) -> tup
         sources=find_sources(prompts, [example.captions for example in splits.train]),
         repeats=[example.repeats for example in splits.train],
         pixels=Pixels(made, bench.images(splits.train), bench.images(splits.heldout)),
+        embedder=run.config.measure.embedder,
+        protocol=bench.embedder.protocol.hash,
+        protocol_name=bench.embedder.protocol.name,
+        trained=trained_as(bench.embedder),
         step=step,
         **measured_further(bench.further, vectors.further, prompts, captions),
     ), matches

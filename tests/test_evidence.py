@@ -51,6 +51,14 @@ def full() -> Evidence:
     )
 
 
+def test_an_image_without_prompt_is_drawn_by_itself_and_the_others_by_prompt() -> None:
+    prompts = ["a", "a", "", "b", ""]
+    found = build_evidence(vectors(5, 0), vectors(4, 1), vectors(0, 2), prompts=prompts)
+    assert found.repeated_prompts
+    assert len(set(found.prompts.tolist())) == 4
+    assert found.prompts[0] == found.prompts[1]
+
+
 def test_everything_that_was_given_is_there(full: Evidence) -> None:
     assert full.nearest.tolist() == (full.generated @ full.train.T).argmax(axis=1).tolist()
     assert full.background.shape == (40,)

@@ -16,7 +16,7 @@ from replication_bench.audit.repeated import copy_measurements
 from replication_bench.audit.request import AuditRequest, Chosen, Role
 from replication_bench.config import MeasureConfig
 from replication_bench.duplicates import Alike
-from replication_bench.embedders.protocol import FeatureEmbedder
+from replication_bench.embedders.protocol import FeatureEmbedder, trained_as
 from replication_bench.evidence import Pixels, Seen, build_evidence
 from replication_bench.metrics import Evidence, Metric, all_metrics
 from replication_bench.metrics.local import whole_threshold
@@ -29,6 +29,10 @@ from replication_bench.statistics.measuring import Step, plays
 from replication_bench.store import slug
 
 MATCHES_KEPT = 5
+LENGTHS_LOST = (
+    "the corpus given as {} holds unit vectors without their lengths; remove its shards/ and make it again with "
+    "'replbench corpus'"
+)
 
 
 @dataclass(frozen=True)
@@ -46,10 +50,12 @@ class Compared:
     forced: str
 
     @property
-    def features(self) -> Features | None:
-        """The three sets as the network gave them; None where only unit vectors are to be had."""
+    def features(self) -> Features | str | None:
+        """The three sets as the network gave them; None where it gives unit vectors, or why they are lost."""
         if not isinstance(self.chosen.embedder, FeatureEmbedder):
             return None
+        if unknown := [role for role, index in self.sets.items() if not index.lengths_known]:
+            return LENGTHS_LOST.format(" and ".join(unknown))
         generated, train = self.sets["generated"].features, self.sets["train"].features
         heldout = self.sets.get("heldout")
         return Features(generated, train, heldout.features if heldout else train[:0])
@@ -65,6 +71,7 @@ class Comparison:
         folder: of the result.
         step: begins a progress bar.
         names: of all embedders.
+        files: names of the tables of matches, by the hash of the protocol.
         pixels: access to the images, or why there is none.
         seen: what was found in the images, or why not.
         alignment: of generated images with their prompts, or why there is none.
@@ -75,6 +82,7 @@ class Comparison:
     folder: Path
     step: Step
     names: Sequence[str]
+    files: Mapping[str, str]
     pixels: Pixels | str
     seen: Seen | str
     alignment: Alignment | str
@@ -89,7 +97,14 @@ class Comparison:
         evidence = self.evidence(one, matches, alike)
         self.write(one, first, Found(one.sets["generated"], one.sets["train"], matches, evidence, alike))
         threshold = whole_threshold(evidence, "99 images of --heldout calibrate it")
-        extra = copy_measurements(evidence, threshold, alike, self.measure.confidence)
+        extra = copy_measurements(
+            evidence,
+            threshold,
+            alike,
+            self.measure.confidence,
+            Seeds(self.request.seed),
+            self.measure.bootstrap,
+        )
         return [marked(m, one) for m in (*extra, *self.measured(evidence, one, first))]
 
     def evidence(self, one: Compared, matches: Neighbours, alike: Alike) -> Evidence:
@@ -105,7 +120,7 @@ class Comparison:
             matches=matches,
             background=alike.closest if len(gallery) > 1 else alike.closest[:0],
             features=one.features,
-            prompts=prompts if all(prompts) else None,
+            prompts=prompts if any(prompts) else None,
             sources=own_sources(generated, train) if any(prompts) else None,
             pixels=self.seen,
             alignment=self.alignment,
@@ -113,13 +128,17 @@ class Comparison:
             embedder=one.chosen.options.name,
             protocol=protocol.hash,
             protocol_name=protocol.name,
+            trained=trained_as(one.chosen.embedder),
         )
 
     def write(self, one: Compared, first: bool, found: Found) -> None:
         """The table of matches, with the local similarity of every pair where there are pixels."""
-        local = local_of(self.pixels, found.matches.ids) if isinstance(self.pixels, Pixels) else None
-        name = "matches" if first else f"matches-{slug(one.chosen.embedder.protocol.name)}"
-        write_matches(self.folder, name, found, None if isinstance(self.seen, str) else local)
+        looked = not isinstance(self.seen, str)  # else the images are many, or not all at hand
+        local = (
+            local_of(self.pixels, found.matches.ids) if looked and isinstance(self.pixels, Pixels) else None
+        )
+        name = "matches" if first else self.files[one.chosen.embedder.protocol.hash]
+        write_matches(self.folder, name, found, local)
 
     def measured(self, evidence: Evidence, one: Compared, first: bool) -> Sequence[Measurement]:
         """Every metric that belongs to this embedder."""
@@ -147,6 +166,16 @@ def metrics_of(name: str, names: Sequence[str], first: bool) -> list[Metric]:
         return first and not any(plays(other, metric.role) for other in names)
 
     return [metric for metric in all_metrics() if belongs(metric)]
+
+
+def match_files(chosen: Sequence[Chosen]) -> dict[str, str]:
+    """``matches-<embedder>-<protocol>`` by the protocol's hash, which is added where two would have one name."""
+    hashes = [one.embedder.protocol.hash for one in chosen]
+    titles = [f"matches-{slug(f'{one.options.name}-{one.embedder.protocol.name}')}" for one in chosen]
+    return {
+        hash: title if titles.count(title) == 1 else f"{title}-{hash[:12]}"
+        for hash, title in zip(hashes, titles, strict=True)
+    }
 
 
 def marked(measurement: Measurement, one: Compared) -> Measurement:

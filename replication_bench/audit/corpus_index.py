@@ -15,29 +15,38 @@ from numpy.typing import NDArray
 from replication_bench.audit.index import NAME, Facts, Index, Row, read_index
 from replication_bench.audit.indexing import absolute, fingerprint_of
 from replication_bench.corpus.merge import IDS
-from replication_bench.corpus.shard import read_shard_facts
+from replication_bench.corpus.shard import NORM, read_shard_facts
 from replication_bench.errors import DataError
 from replication_bench.evidence import unit_rows
 from replication_bench.search.index import Index as Searched
 from replication_bench.search.index import open_index as open_searched
 
 KIND = "corpus"
+BLOCK = 16_384
 
 
 class Widened:
-    """Stored rows as unit vectors float32 [n, d], read when they are used: float16 keeps three digits of the length."""
+    """Stored rows as unit vectors float32 [n, d], read at the first use: float16 keeps three digits of a length."""
 
     dtype = np.dtype(np.float32)
 
     def __init__(self, index: Searched):
         self.index = index
         self.shape = (index.facts.rows, index.facts.dim)
+        self.read: NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
         return self.shape[0]
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[np.float32]:
-        return unit_rows(np.asarray(self.index.rows[: len(self)]))
+        if self.read is None:
+            # block by block, since float64 on the way would take four times the memory of the answer
+            self.read = np.empty(self.shape, np.float32)
+            for start in range(0, len(self), BLOCK):
+                self.read[start : start + BLOCK] = unit_rows(
+                    np.asarray(self.index.rows[start : start + BLOCK])
+                )
+        return self.read.copy() if copy else self.read
 
 
 def is_corpus(folder: Path) -> bool:
@@ -79,11 +88,15 @@ def read_ids(path: Path) -> tuple[Row, ...]:
         DataError: the table is missing or broken.
     """
     try:
-        table = pq.read_table(path, columns=["id", "sha256", "caption"]).to_pylist()
+        known = NORM in pq.read_schema(path).names
+        columns = ["id", "sha256", "caption", *([NORM] if known else [])]
+        table = pq.read_table(path, columns=columns).to_pylist()
     except (OSError, pa.ArrowException) as error:
         hint = "Run 'replbench corpus' again."
         raise DataError("the ids cannot be read", where=path, got=error, hint=hint) from error
-    return tuple(Row(r["id"], r["sha256"], (r["caption"],) if r["caption"] else ()) for r in table)
+    return tuple(
+        Row(r["id"], r["sha256"], (r["caption"],) if r["caption"] else (), norm=r.get(NORM)) for r in table
+    )
 
 
 def facts_of(index: Searched, rows: tuple[Row, ...]) -> Facts:

@@ -31,12 +31,15 @@ def build_embedder(chosen: NamedOptions) -> Embedder:
     return embedder
 
 
-def choose_embedder(text: str, defaults: Mapping[str, Any]) -> tuple[NamedOptions, Embedder]:
+def choose_embedder(
+    text: str, defaults: Mapping[str, Any], given: Mapping[str, Any] | None = None
+) -> tuple[NamedOptions, Embedder]:
     """The embedder that was typed, and the options that it is constructed with.
 
     Args:
         text: see ``embedders.parse``.
         defaults: options for every embedder that takes them.
+        given: further options of this one.
 
     Raises:
         ConfigError: another form, or a protocol that the embedder cannot follow.
@@ -48,7 +51,7 @@ def choose_embedder(text: str, defaults: Mapping[str, Any]) -> tuple[NamedOption
     asked = options.pop("preset") if "preset" in options and "preset" not in known else ""
     shared = {key: value for key, value in defaults.items() if key in known}
     named = chosen_by_pixels(name, asked) if asked else {}
-    chosen = NamedOptions(name=name, options={**shared, **named, **options})
+    chosen = NamedOptions(name=name, options={**shared, **named, **options, **(given or {})})
     embedder = build_embedder(chosen)
     if asked and embedder.protocol.name != asked:
         raise ConfigError(

@@ -12,21 +12,12 @@ from PIL import Image
 
 from replication_bench.audit.embedders import build_embedder
 from replication_bench.config import NamedOptions
+from replication_bench.embedders.norms import Embedded, with_norms
 from replication_bench.embedders.pool import new_pool, state
-from replication_bench.embedders.protocol import Embedder, FeatureEmbedder, Vectors
+from replication_bench.embedders.protocol import Embedder
 from replication_bench.errors import ReplbenchError
-from replication_bench.evidence import unit_rows
 
-Embedded = tuple[Vectors, list[float]]
 Embed = Callable[[Sequence[Image.Image]], Embedded]
-
-
-def with_norms(embedder: Embedder, images: Sequence[Image.Image]) -> Embedded:
-    """Unit vectors, and the length that each had as the network gave it; 1 where only unit vectors are to be had."""
-    if not isinstance(embedder, FeatureEmbedder):
-        return embedder(images), [1.0] * len(images)
-    rows = embedder.features(images)
-    return unit_rows(rows), np.linalg.norm(rows.astype(np.float64), axis=1).tolist()
 
 
 def work(images: Sequence[Image.Image]) -> Embedded:

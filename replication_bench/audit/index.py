@@ -35,14 +35,15 @@ class Row:
         sha256: of its file's bytes.
         captions: see ``source.Entry``.
         frames: above 1 for an animation, of which the first frame was used.
-        norm: length of the vector as the network gave it, before it was brought to 1; Frechet distances need it.
+        norm: length of the vector as the network gave it, before it was brought to 1; Frechet distances need it. None
+            where a corpus was embedded before it was kept.
     """
 
     id: str
     sha256: str
     captions: tuple[str, ...]
     frames: int = 1
-    norm: float = 1.0
+    norm: float | None = 1.0
 
 
 @dataclass(frozen=True)
@@ -102,8 +103,13 @@ class Index:
         return NamedOptions.model_validate(self.facts.embedder)
 
     @cached_property
+    def lengths_known(self) -> bool:
+        """Whether ``features`` can be had."""
+        return all(row.norm is not None for row in self.rows)
+
+    @cached_property
     def features(self) -> Vectors:
-        """The vectors as the network gave them, float32 [n, dim]."""
+        """The vectors as the network gave them, float32 [n, dim]; asked only where ``lengths_known``."""
         norms = np.array([row.norm for row in self.rows], dtype=np.float32)
         return np.asarray(self.vectors) * norms[:, None]
 

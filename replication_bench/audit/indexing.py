@@ -18,7 +18,7 @@ import numpy as np
 from PIL import Image
 
 from replication_bench.audit.chunks import Chunks, Known
-from replication_bench.audit.embedding import Embed, with_norms
+from replication_bench.audit.embedding import Embed
 from replication_bench.audit.index import (
     CHUNKS,
     NAME,
@@ -33,6 +33,7 @@ from replication_bench.audit.index import (
     write_rows,
 )
 from replication_bench.config import NamedOptions
+from replication_bench.embedders.norms import with_norms
 from replication_bench.embedders.protocol import Embedder, differences
 from replication_bench.errors import ConfigError, DataError
 from replication_bench.sources.source import Entry, Skipped, Source, picture_of
@@ -169,6 +170,7 @@ def update_index(
     progress: Callable[[int], None],
     force: bool = False,
     embed: Embed | None = None,
+    wait: bool = False,
 ) -> Index:
     """Make the index of ``source`` in ``folder``, or bring it up to date; to go on after an interruption, call again.
 
@@ -180,6 +182,7 @@ def update_index(
         progress: told how many images are done.
         force: replace an index of another protocol.
         embed: see ``embedding``; in this process where left out.
+        wait: for another process that is at work in ``folder``; else it is an error.
 
     Raises:
         ConfigError: the index that is there was made under another protocol.
@@ -187,13 +190,13 @@ def update_index(
         StoreError: the folder holds something else, or cannot be written.
     """
     check_place(folder)
-    with locked(folder):
+    with locked(folder, wait):
         before = earlier(folder, embedder, force)
         known = Known()
         if before is not None:
             rows = before.rows
             hashes, frames = [row.sha256 for row in rows], [row.frames for row in rows]
-            known.add(hashes, before.vectors, frames, [row.norm for row in rows])
+            known.add(hashes, before.vectors, frames, [1.0 if row.norm is None else row.norm for row in rows])
         chunks = Chunks(folder / CHUNKS / embedder.protocol.hash[:12], embedder.dim)
         chunks.read(known)
         builder = Builder(source, embedder, embed or partial(with_norms, embedder), known, chunks)
@@ -208,10 +211,13 @@ def cached_index(
     progress: Callable[[int], None],
     embed: Embed | None = None,
 ) -> Index:
-    """The index of ``source`` in the cache, brought up to date; every audit of the same path shares it."""
+    """The index of ``source`` in the cache, brought up to date; every audit of the same path shares it.
+
+    An audit that is at work on it is waited for: what it embeds need not be embedded again.
+    """
     key = hashlib.sha256(f"{absolute(source.path)}\n{embedder.protocol.hash}".encode()).hexdigest()
     folder = cache_folder() / "audit" / key[:24]
-    return update_index(source, folder, chosen, embedder, progress, force=True, embed=embed)
+    return update_index(source, folder, chosen, embedder, progress, force=True, embed=embed, wait=True)
 
 
 def finish(builder: Builder, folder: Path, chosen: NamedOptions, before: Index | None) -> Index:

@@ -13,7 +13,8 @@ from typing import Any, Protocol
 
 from replication_bench import machine
 from replication_bench._version import __version__
-from replication_bench.audit.comparing import Compared, Comparison, distinct
+from replication_bench.audit.comparing import Compared, Comparison, distinct, match_files
+from replication_bench.audit.corpus_index import KIND as CORPUS
 from replication_bench.audit.embedding import Embed, embedding
 from replication_bench.audit.index import Index
 from replication_bench.audit.indexing import absolute, cached_index
@@ -39,7 +40,7 @@ from replication_bench.provenance import embedder_record
 from replication_bench.results import Measurement, Result, read_result
 from replication_bench.store import locked, write_atomic, write_json
 
-MATCHES_KEPT = 5
+PAIRS = "pairs.png"
 COMPARED = ("generated", "train", "heldout", "embedders")
 
 
@@ -67,6 +68,12 @@ def force_or_refuse(index: Index, chosen: Chosen, force: bool) -> str:
         raise DataError("the vectors have unlike lengths", where=index.folder, got=got)
     hint = "Leave --embedder out to use that of the index, or give --force, which marks the result."
     return check_comparable(made, asked, force, index.folder, hint) or ""
+
+
+def told_of(index: Index) -> list[Any]:
+    """What the numbers and the result depend on, of one set; a corpus may lack the lengths of its vectors."""
+    lengths = [index.lengths_known] if index.facts.kind == CORPUS else []
+    return [index.facts.fingerprint, index.facts.skipped, index.facts.notes, *lengths]
 
 
 class Audit:
@@ -119,6 +126,9 @@ class Audit:
             measurements = [m for one in compared for m in comparison.run(one, one is compared[0])]
             self.write_skipped(compared[0])
             result = self.result(compared, fingerprint, distinct(measurements))
+            (self.folder / PAIRS).unlink(
+                missing_ok=True
+            )  # that of an earlier audit would outlive an interruption
             write_json(self.folder / "result.json", result.model_dump(mode="json"))
             return result
 
@@ -158,10 +168,7 @@ class Audit:
 
     def fingerprint(self, compared: Sequence[Compared]) -> str:
         """SHA-256 over everything that can change a number, or what is told of the sets."""
-        contents = [
-            [(index.facts.fingerprint, index.facts.skipped, index.facts.notes) for index in one.sets.values()]
-            for one in compared
-        ]
+        contents = [[told_of(index) for index in one.sets.values()] for one in compared]
         metrics = [__version__, *(metric.name for metric in all_metrics())]
         texts = self.texts.embedder.protocol.hash if self.texts.embedder else self.texts.why
         key = json.dumps([metrics, self.config, contents, self.marks, texts], sort_keys=True)
@@ -176,9 +183,10 @@ class Audit:
             folder=self.folder,
             step=self.watch.step,
             names=[chosen.options.name for chosen in self.embedders],
+            files=match_files(self.embedders),
             pixels=pixels,
             seen=pixels if isinstance(pixels, str) else see(pixels, self.watch.step),
-            alignment=self.texts.align(self.places, self.watch.step),
+            alignment=self.texts.align(self.places, self.watch.step, self.request.workers),
         )
 
     def write_skipped(self, one: Compared) -> None:

@@ -83,12 +83,13 @@ def duplicates(
     threshold: Annotated[float, typer.Option(help="Similarity above which two images are linked.")] = 0.75,
     setting: Annotated[list[str] | None, typer.Option("--set", help="As in audit.")] = None,
     out: Annotated[Path | None, typer.Option(help="Write the groups here, .json or .csv.")] = None,
+    workers: Annotated[int, typer.Option(help="Processes that embed.")] = 1,
     json: Json = False,
 ) -> None:
     """Groups of near-duplicates in a set of images: repeated images are the ones that models copy."""
     from replication_bench.commands import duplicates as command
 
-    command.run(images, embedder, threshold, tuple(setting or ()), out, json)
+    command.run(images, embedder, threshold, tuple(setting or ()), out, json, workers)
 
 
 @app.command()
@@ -119,7 +120,7 @@ def corpus(
     ] = None,
     ray: Annotated[bool, typer.Option("--ray", help="Work on Ray: RAY_ADDRESS, or this machine.")] = False,
     gpus: Annotated[float, typer.Option(help="GPUs that each actor reserves, with --ray.")] = 0,
-    embedder: Annotated[str, typer.Option(help="An embedder's name.")] = "sscd",
+    embedder: Annotated[str, typer.Option(help="NAME, NAME@PROTOCOL or NAME@PROTOCOL,key=value.")] = "sscd",
     option: Annotated[
         list[str] | None, typer.Option(help="key=value for the embedder, as pixels=320; repeatable.")
     ] = None,

@@ -11,7 +11,7 @@ from rich.console import Console
 from replication_bench import plugins
 from replication_bench.audit.pictures import Opener
 from replication_bench.audit.request import AuditRequest
-from replication_bench.audit.steps import Audit
+from replication_bench.audit.steps import PAIRS, Audit
 from replication_bench.commands.progress import Bars, new_progress
 from replication_bench.results import Result
 
@@ -20,7 +20,7 @@ def draw_pairs(audit: Audit, result: Result) -> None:
     """The sheet of the closest pairs, where a reporter of that name is installed."""
     if "pairs" not in plugins.available("reporters"):
         return
-    if (audit.folder / "pairs.png").exists() and not audit.fresh:
+    if (audit.folder / PAIRS).exists() and not audit.fresh:
         return
     reporter = plugins.load("reporters", "pairs")()
     train, made = Opener(audit.places["train"]), Opener(audit.places["generated"])

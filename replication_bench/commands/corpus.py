@@ -14,12 +14,12 @@ from typing import Any
 from rich.console import Console
 from rich.progress import Progress
 
+from replication_bench.audit.embedders import build_embedder, choose_embedder
 from replication_bench.commands.progress import new_progress
 from replication_bench.config import parse_value
 from replication_bench.corpus import (
     Outcome,
     ShardJob,
-    build_embedder,
     find_shards,
     finished,
     merge,
@@ -43,7 +43,7 @@ class Request:
     Attributes:
         shards: tars, or folders of them.
         out: the index.
-        embedder: its name.
+        embedder: ``NAME[@PROTOCOL][,key=value ...]``.
         options: ``key=value`` for the embedder.
         workers: processes, or actors with ``ray``; None for one, or one a CPU.
         ray: whether Ray Data runs the workers.
@@ -141,8 +141,8 @@ def build(request: Request, console: Console) -> tuple[Index, list[Outcome], flo
     request.check()
     shards = find_shards(request.shards)
     check_writable(request.out)
-    make = partial(build_embedder, request.embedder, parsed_options(request.options))
-    protocol = make().protocol.hash
+    chosen, embedder = choose_embedder(request.embedder, {}, parsed_options(request.options))
+    make, protocol = partial(build_embedder, chosen), embedder.protocol.hash
     start = time.monotonic()
     with locked(request.out), new_progress(console) as progress:
         parts = request.out / "shards"
@@ -163,7 +163,7 @@ def build(request: Request, console: Console) -> tuple[Index, list[Outcome], flo
                 request.out,
                 request.kind,
                 missing=missing,
-                embedder={"name": request.embedder, "options": parsed_options(request.options)},
+                embedder=chosen.model_dump(),
                 progress=lambda done: progress.update(bar, completed=done),
             )
         if index.facts.kind != "exact" and index.facts.recall is None and index.facts.rows > 1:

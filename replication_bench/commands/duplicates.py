@@ -16,12 +16,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from replication_bench.audit.embedding import embedding
 from replication_bench.audit.index import Index
 from replication_bench.audit.indexing import cached_index
 from replication_bench.audit.request import choose_embedders, measure_settings, open_place
 from replication_bench.audit.steps import force_or_refuse
 from replication_bench.commands.progress import Bars, new_progress
 from replication_bench.duplicates import Alike, check_threshold, find_alike
+from replication_bench.embedders.pool import check_workers
 from replication_bench.errors import ConfigError
 from replication_bench.store import write_atomic
 
@@ -113,7 +115,9 @@ def show(report: dict[str, Any], console: Console) -> None:
         console.print(note, markup=False, highlight=False, soft_wrap=True)
 
 
-def make_report(path: str, embedder: str | None, threshold: float, settings: Sequence[str]) -> dict[str, Any]:
+def make_report(
+    path: str, embedder: str | None, threshold: float, settings: Sequence[str], workers: int = 1
+) -> dict[str, Any]:
     """Embed what is new, then group.
 
     Raises:
@@ -128,7 +132,8 @@ def make_report(path: str, embedder: str | None, threshold: float, settings: Seq
             index = place
         else:
             advance = step(f"{chosen.options.name}: embed", len(place.entries))
-            index = cached_index(place, chosen.options, chosen.embedder, advance)
+            with embedding(chosen.options, chosen.embedder, workers) as embed:
+                index = cached_index(place, chosen.options, chosen.embedder, advance, embed)
         alike = find_alike(np.asarray(index.vectors), threshold, step("compare", len(index.rows)))
     return report_of(index, alike)
 
@@ -140,12 +145,14 @@ def run(
     settings: Sequence[str],
     out: Path | None,
     as_json: bool,
+    workers: int = 1,
 ) -> None:
     """Find, write, print."""
     check_threshold(threshold, "--threshold")
+    check_workers(workers)
     if out is not None and out.suffix not in FORMS:
         raise ConfigError("an unknown kind of file", where="--out", got=out.name, want=" or ".join(FORMS))
-    report = make_report(path, embedder, threshold, settings)
+    report = make_report(path, embedder, threshold, settings, workers)
     if out is not None:
         write_report(out, report)
     if as_json:

@@ -1,6 +1,6 @@
 """Corpus-scale embedding: shards of images in, a shard of vectors for each out, merged into one index."""
 
-from replication_bench.corpus.job import Outcome, ShardJob, build_embedder, process
+from replication_bench.corpus.job import Outcome, ShardJob, process
 from replication_bench.corpus.local import run_local
 from replication_bench.corpus.merge import merge
 from replication_bench.corpus.ray_driver import run_ray
@@ -11,7 +11,6 @@ __all__ = [
     "Member",
     "Outcome",
     "ShardJob",
-    "build_embedder",
     "embed_shard",
     "find_shards",
     "finished",

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from replication_bench import plugins
 from replication_bench.corpus.shard import embed_shard, read_shard_facts
 from replication_bench.embedders.protocol import Embedder
 from replication_bench.errors import DataError, ReplbenchError
@@ -45,18 +42,6 @@ class Outcome:
     skipped: int = 0
     seconds: float = 0.0
     error: str = ""
-
-
-def build_embedder(name: str, options: Mapping[str, Any]) -> Embedder:
-    """The embedder behind a name, in whatever process this is called.
-
-    Raises:
-        PluginError: unknown name.
-        ConfigError: options that it does not take.
-        WeightsError: its weights are missing.
-    """
-    embedder: Embedder = plugins.construct("embedders", name, options)
-    return embedder
 
 
 def process(job: ShardJob, embedder: Embedder) -> Outcome:

@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from replication_bench.corpus.shard import read_shard_facts
+from replication_bench.corpus.shard import NORM, read_shard_facts
 from replication_bench.errors import DataError
 from replication_bench.search.approximate import Plan
 from replication_bench.search.files import FACTS, VECTORS, write_rows
@@ -56,6 +56,13 @@ def without_images(facts: Sequence[Facts]) -> DataError:
     )
 
 
+def with_column(table: pa.Table) -> pa.Table:
+    """The table with the column of norms; empty where the shard was embedded before there was one."""
+    return (
+        table if NORM in table.column_names else table.append_column(NORM, pa.nulls(len(table), pa.float64()))
+    )
+
+
 def merge_ids(folders: Sequence[Path], facts: Sequence[Facts], path: Path) -> None:
     """Write all ``ids.parquet`` one below the other, one shard in memory at a time.
 
@@ -73,7 +80,7 @@ def merge_ids(folders: Sequence[Path], facts: Sequence[Facts], path: Path) -> No
                 raise DataError("the ids cannot be read", where=folder / IDS, got=error, hint=hint) from error
             if len(table) != fact["rows"]:
                 raise DataError("ids that do not fit", where=folder, got=len(table), want=fact["rows"])
-            yield table
+            yield with_column(table)
 
     def write(temporary: Path) -> None:
         every = tables()

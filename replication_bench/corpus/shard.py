@@ -16,34 +16,39 @@ import pandas as pd
 from PIL import Image, UnidentifiedImageError
 
 from replication_bench.corpus.tar import Member, read_shard
-from replication_bench.data.images import decode_image
+from replication_bench.embedders.norms import with_norms
 from replication_bench.embedders.protocol import Embedder
 from replication_bench.errors import DataError
 from replication_bench.search.files import write_rows
+from replication_bench.sources.source import picture_of
 from replication_bench.store import write_atomic, write_json
 
 FORMAT = 1
 BATCH = 64
 COLUMNS = ("id", "shard", "key", "sha256", "caption", "url")
+NORM = "norm"  # length of a vector as the network gave it: stored vectors have length 1
 
 
 @dataclass
 class Collected:
     """What has been read of a shard so far."""
 
-    ids: list[dict[str, str]] = field(default_factory=list)
+    ids: list[dict[str, Any]] = field(default_factory=list)
+    norms: list[float] = field(default_factory=list)
     vectors: list[np.ndarray] = field(default_factory=list)
     skipped: list[dict[str, str]] = field(default_factory=list)
 
 
 def decoded(member: Member) -> Image.Image | str:
-    """The image of a sample, RGB, or why there is none."""
+    """The image of a sample, RGB, or why there is none; what an audit refuses is refused here too."""
     if member.image is None:
         return "no image"
     try:
-        return decode_image(member.image, "sample").image
+        return picture_of(member.image, "sample")[0]
     except DataError as error:
         cause = error.__cause__
+        if cause is None:
+            return str(error)
         # Pillow's own line names an object in memory
         unknown = isinstance(cause, UnidentifiedImageError)
         return "no known image format" if unknown else f"{type(cause).__name__}: {cause}"
@@ -78,7 +83,9 @@ def collect(shard: Path, embedder: Embedder) -> Collected:
             images.append(image)
             done.ids.append(row_of(shard, member))
         if images:
-            done.vectors.append(embedder(images))
+            vectors, norms = with_norms(embedder, images)
+            done.vectors.append(vectors)
+            done.norms += norms
     return done
 
 
@@ -120,6 +127,7 @@ def embed_shard(shard: Path, embedder: Embedder, out: Path, dtype: str = "float1
     vectors = np.concatenate(done.vectors) if done.vectors else np.zeros((0, embedder.dim), np.float32)
     write_rows(folder / "vectors.npy", vectors, dtype)
     table = pd.DataFrame(done.ids, columns=list(COLUMNS)).astype("string")
+    table[NORM] = np.array(done.norms, np.float64)
     write_atomic(folder / "ids.parquet", lambda path: table.to_parquet(path, index=False))
     facts = {
         "format": FORMAT,

@@ -14,8 +14,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from replication_bench.data.images import EXTENSIONS, natural_key
-from replication_bench.data.webdataset import check_end, open_tar, split_name, unreadable
+from replication_bench.data.webdataset import caption_of, check_end, open_tar, split_name, unreadable
 from replication_bench.errors import DataError
+from replication_bench.sources.source import readable
 
 
 @dataclass
@@ -25,7 +26,7 @@ class Member:
     Attributes:
         key: path and name up to the first dot of the name, as webdataset splits it.
         image: bytes of the image; None where the key has none.
-        caption: the ``.txt`` member, or ``caption`` of the ``.json``; empty where there is none.
+        caption: of the ``.txt`` member, else of the ``.json`` (see ``caption_of``); empty where there is none.
         url: ``url`` of the ``.json`` member; empty where there is none.
     """
 
@@ -39,11 +40,11 @@ class Member:
         if f".{extension.rpartition('.')[2]}" in EXTENSIONS:
             self.image = content
         elif extension == "txt":
-            self.caption = content.decode("utf-8", "replace").strip()
+            self.caption = caption_of(extension, content.decode("utf-8", "replace"))
         elif extension == "json":
             facts = parsed(content)
             self.url = str(facts.get("url") or "")
-            self.caption = self.caption or str(facts.get("caption") or "")
+            self.caption = self.caption or caption_of(extension, content.decode("utf-8", "replace"))
 
 
 def parsed(content: bytes) -> dict[str, Any]:
@@ -67,7 +68,7 @@ def files(shard: Path) -> Iterator[tuple[str, str, bytes]]:
                 if entry.isfile() and not PurePosixPath(entry.name).name.startswith("."):
                     handle = archive.extractfile(entry)
                     assert handle is not None, "a file has content"
-                    yield *split_name(entry.name), handle.read()
+                    yield *split_name(readable(entry.name)), handle.read()
             check_end(archive)
     except (OSError, EOFError, tarfile.TarError) as error:
         got = (error.strerror if isinstance(error, OSError) else None) or str(error)

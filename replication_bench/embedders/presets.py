@@ -1,6 +1,7 @@
 """Named protocols by embedder, and the syntax ``NAME@PROTOCOL`` of the command line.
 
-Sources: SSCD's README (facebookresearch/sscd-copy-detection), MemBench, DCR (somepago/DCR ``diff_retrieval.py``).
+Sources: SSCD's README (facebookresearch/sscd-copy-detection), MemBench, DCR (somepago/DCR ``diff_retrieval.py``). All
+of them resize with torchvision and name no filter, so theirs is torchvision's default: bilinear.
 """
 
 from __future__ import annotations
@@ -16,10 +17,17 @@ HALF = (0.5, 0.5, 0.5)
 
 SSCD: dict[str, Settings] = {
     "sscd-128": {"resize": "squash", "pixels": 128},
-    "sscd-official-288": {"resize": "short", "pixels": 288},
-    "sscd-official-320": {"resize": "squash", "pixels": 320},
-    "membench-288": {"resize": "squash", "pixels": 288},
-    "dcr": {"resize": "short", "pixels": 256, "crop": 224, "mean": HALF, "std": HALF},
+    "sscd-official-288": {"resize": "short", "pixels": 288, "interpolation": "bilinear"},
+    "sscd-official-320": {"resize": "squash", "pixels": 320, "interpolation": "bilinear"},
+    "membench-288": {"resize": "squash", "pixels": 288, "interpolation": "bilinear"},
+    "dcr": {
+        "resize": "short",
+        "pixels": 256,
+        "interpolation": "bilinear",
+        "crop": 224,
+        "mean": HALF,
+        "std": HALF,
+    },
 }
 
 

@@ -56,20 +56,20 @@ class ImageProtocol:
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
 
     def size(self, width: int, height: int) -> tuple[int, int]:
-        """Width and height after resizing."""
+        """Width and height after resizing; the long side is cut to an integer as torchvision's ``Resize`` does."""
         if self.resize == "none":
             return width, height
         if self.resize == "squash":
             return self.pixels, self.pixels
-        scale = self.pixels / min(width, height)
-        return max(self.pixels, round(width * scale)), max(self.pixels, round(height * scale))
+        short = min(width, height)
+        return self.pixels * width // short, self.pixels * height // short
 
     def crop_box(self, width: int, height: int) -> tuple[int, int, int, int]:
-        """Left, top, right, bottom of the centre crop of a resized image."""
+        """Left, top, right, bottom of the centre crop of a resized image, rounded as torchvision does."""
         side = self.crop
         if side is None:
             return 0, 0, width, height
-        left, top = (width - side) // 2, (height - side) // 2
+        left, top = round((width - side) / 2), round((height - side) / 2)
         return left, top, left + side, top + side
 
     def prepare(self, image: Image.Image) -> NDArray[np.uint8]:
@@ -152,6 +152,11 @@ class Embedder(Protocol):
     def __call__(self, images: Sequence[Image.Image]) -> Vectors:
         """Vectors float32 [n, dim] with norm 1, in the order of ``images``."""
         ...
+
+
+def trained_as(embedder: Embedder) -> str:
+    """Which published weights an embedder has, where it says so (``trained``): SSCD's names, such as ``disc_mixup``."""
+    return str(getattr(embedder, "trained", ""))
 
 
 @runtime_checkable

@@ -6,6 +6,7 @@ Source of the model: Pizzi et al., arXiv 2202.10261. Licence: the package is use
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -56,8 +57,9 @@ def square(pixels: int) -> tuple[str, Settings]:
     if pixels < 1:
         raise ConfigError("no such input side", where="pixels", got=pixels, want="1 or more")
     settings: Settings = {"resize": "squash", "pixels": pixels}
-    known = (name for name, value in SSCD.items() if value == settings and name not in REFUSED)
-    return next(known, f"sscd-squash-{pixels}"), settings
+    followed = {name: value for name, value in SSCD.items() if name not in REFUSED}
+    known = ((name, value) for name, value in followed.items() if settings.items() <= value.items())
+    return next(known, (f"sscd-squash-{pixels}", settings))
 
 
 class Sscd:
@@ -66,7 +68,8 @@ class Sscd:
     Args:
         preset: the protocol; ``sscd-128`` separates 64 px images best, ``sscd-official-288`` keeps the aspect.
         pixels: instead of a preset, the side that images are squashed to.
-        threads: threads of one session; None for all cores.
+        threads: threads of one session; None for ``OMP_NUM_THREADS``, by which workers share the cores; else
+            all cores.
         batch_size: images a pass.
 
     Raises:
@@ -82,6 +85,7 @@ class Sscd:
     differentiable: bool = False
     dim: int = 512
     dtype: ClassVar[str] = "int8"
+    trained: ClassVar[str] = "disc_mixup"
 
     def __init__(
         self,
@@ -109,8 +113,8 @@ class Sscd:
 
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
-        if self.threads is not None:
-            options.intra_op_num_threads = self.threads
+        # onnxruntime has threads of its own and reads no variable; without one, 0, it takes every core
+        options.intra_op_num_threads = self.threads or int(os.environ.get("OMP_NUM_THREADS") or 0)
         return onnxruntime.InferenceSession(str(self.weights), options, providers=["CPUExecutionProvider"])
 
     def __call__(self, images: Sequence[Image.Image]) -> Vectors:
@@ -138,3 +142,4 @@ class SscdDistilled(Sscd):
     key = "sscd_distilled"
     name = "sscd-distilled"
     dtype = "float16"
+    trained = ""

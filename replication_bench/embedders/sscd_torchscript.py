@@ -53,7 +53,7 @@ def get_hint(key: str, preset: str) -> str:
     if key == DEFAULT_FILE and preset not in REFUSED:
         return INSTALL_HINT
     asked = f"sscd-torchscript@{preset}"
-    file = f"sscd_{key}.torchscript.pt"
+    file = official(key)
     return (
         f"Give Meta's official file {file} by path, or put it there: --embedder {asked},path={file} in an audit, "
         f"--set measure.embedder={asked} --set measure.embedder_options.path={file} in a run; download=true instead "
@@ -73,8 +73,13 @@ def choose_file(path: str, weights: str, preset: str, fetch: bool = False) -> Pa
     key = weights or DEFAULT.get(preset, DEFAULT_FILE)
     hint = get_hint(key, preset)
     if fetch and not path:
-        return download(f"{DOWNLOAD}/sscd_{key}.torchscript.pt", "SSCD", hint)
-    return find_file(path, (f"sscd_{key}.torchscript.pt",), "SSCD", hint)
+        return download(f"{DOWNLOAD}/{official(key)}", "SSCD", hint)
+    return find_file(path, (official(key),), "SSCD", hint)
+
+
+def official(key: str) -> str:
+    """The name of Meta's file of ``key``."""
+    return f"sscd_{key}.torchscript.pt"
 
 
 class SscdTorchScript(TorchEmbedder):
@@ -112,6 +117,7 @@ class SscdTorchScript(TorchEmbedder):
     ):
         settings: dict[str, Any] = {"dtype": "float32", **self.settings(preset)}
         file = choose_file(path, weights, preset, download)
+        self.trained = next((key for key in FILES if file.name == official(key)), "")
         self.place(device, threads, batch_size)
         self.module = module_device(load_torchscript(file), self.device)
         self.start(ImageProtocol(preset, file_sha256(file), **settings))

@@ -20,6 +20,7 @@ from replication_bench.metrics.metric import (
 from replication_bench.metrics.replication import ANCHORS
 from replication_bench.metrics.summaries import mean, percentile, share_above
 from replication_bench.statistics.calibration import FalsePositives, calibrate, false_positives
+from replication_bench.statistics.intervals import hull, percentile_interval, wilson_interval
 
 LITERATURE = 0.5
 TOP = 0.05
@@ -125,6 +126,23 @@ def excess(evidence: Evidence) -> Value:
     return "no images" if isinstance(ours, str) or isinstance(floor, str) else ours - floor
 
 
+def excess_interval(
+    evidence: Evidence, rng: np.random.Generator, resamples: int, confidence: float
+) -> tuple[float, float]:
+    """Bootstrap over both sets, but never narrower than Wilson's of the generated images beside the held-out share.
+
+    No hit among few images is no certainty, and a bootstrap of 0 of n stays at 0.
+    """
+    limit, value = limit_of(True, evidence), excess(evidence)
+    assert isinstance(limit, float), "asked only where there is a value"
+    assert isinstance(value, float), "asked only where there is a value"
+    ours = value + (floor := float((evidence.floor > limit).mean()))
+    low, high = wilson_interval(ours, len(evidence.top1), confidence)
+    draws = [excess(evidence.resample(rng)) for _ in range(resamples)]
+    values = [draw for draw in draws if not isinstance(draw, str)] or [value]
+    return hull((low - floor, high - floor), percentile_interval(values, confidence))
+
+
 def checked_threshold(evidence: Evidence, confidence: float = 0.95) -> FalsePositives | str:
     """How often held-out images exceed a threshold that was set without them."""
     return evidence.once(("fpr", confidence), lambda: false_positives(evidence.floor, confidence))
@@ -199,7 +217,16 @@ METRICS: tuple[Metric, ...] = joined(
             trap="A prompt can bring out an image with another caption: m(g), not own(g), is the copy score.",
         ),
         described(
-            Metric("excess_calibrated", "share", "down", excess, ANCHORS, count_generated),
+            Metric(
+                "excess_calibrated",
+                "share",
+                "down",
+                excess,
+                ANCHORS,
+                count_generated,
+                interval="own",
+                own_interval=excess_interval,
+            ),
             about="How many more generated than held-out images lie above the calibrated threshold: copies beyond "
             "chance.",
             formula="share of generated with m > threshold - share of held-out with m > threshold",

@@ -9,17 +9,27 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from replication_bench.metrics.metric import Evidence, Metric, Rows, Value, count_generated, described, joined
+from replication_bench.metrics.metric import (
+    Evidence,
+    Ints,
+    Metric,
+    Rows,
+    Value,
+    count_generated,
+    described,
+    joined,
+)
 from replication_bench.metrics.neighbours import Balls, balls, squared_radii
+from replication_bench.metrics.sampled import LARGEST, count_few, few, sample_note
+from replication_bench.statistics.clusters import variance_of_mean
 from replication_bench.statistics.intervals import normal_interval, percentile_interval
 
 PRDC = "arXiv 2002.09797; clovaai/generative-evaluation-prdc, prdc/prdc.py"
 VENDI = "arXiv 2210.02410, definition 3.1; vertaix/Vendi-Score"
-LARGEST = 20_000
 
 
 class Vendi(NamedTuple):
-    """The score and its standard error."""
+    """The score and its standard error; infinite where all rows are of one group."""
 
     value: float
     error: float
@@ -28,19 +38,20 @@ class Vendi(NamedTuple):
 def too_few(evidence: Evidence) -> str | None:
     """Why there are no neighbours, or None."""
     n, k = min(len(evidence.train), len(evidence.generated)), evidence.neighbours
-    return f"needs more than {k} images on each side, got {n}" if n <= k else None
+    few = f"needs more than {k} images on each side, got {n}" if n <= k else None
+    return evidence.features_lost or few
 
 
 def train_radii(evidence: Evidence) -> dict[int, NDArray[np.float64]]:
     """Squared distance of each training row to its nearest other one, and to its k-th, in one pass: by k."""
-    rows = evidence.rows("train")
+    rows = few(evidence, "train")
     ks = sorted({k for k in (1, evidence.neighbours) if k < len(rows)})
     return evidence.once("radii", lambda: dict(zip(ks, squared_radii(rows, *ks), strict=True)) if ks else {})
 
 
 def balls_of(evidence: Evidence) -> Balls:
     """Which rows lie in whose ball, computed once for the four metrics."""
-    train, generated, k = evidence.rows("train"), evidence.rows("generated"), evidence.neighbours
+    train, generated, k = few(evidence, "train"), evidence.rows("generated"), evidence.neighbours
     return evidence.once("balls", lambda: balls(train, generated, k, train_radii(evidence).get(k)))
 
 
@@ -72,6 +83,7 @@ def ball_metric(name: str, unit: str, n: Callable[[Evidence], int]) -> Metric:
         own_interval=density_interval if name == "density" else None,
         each=(lambda e: balls_of(e).precise) if name == "precision" else None,
         redrawn=False,
+        note=sample_note(),
         everywhere=True,
     )
 
@@ -83,11 +95,12 @@ def vendi_of_kernel(kernel: Rows) -> float:
     return float(np.exp(-(values * np.log(values)).sum()))
 
 
-def vendi_of_rows(rows: Rows) -> Vendi:
+def vendi_of_rows(rows: Rows, groups: Ints | None = None) -> Vendi:
     """The Vendi score of unit rows [n, d] under the cosine, with its standard error by the delta method.
 
     The d x d matrix of moments has the eigenvalues of K / n. Each row's influence on the entropy is
     -x^T log(M) x - H, so the error needs no bootstrap: a row drawn twice would count as no new image and bias it.
+    Influences of rows that belong together (``groups``, [n]) are summed.
     """
     rows = rows.astype(np.float64)
     _, singular, vectors = np.linalg.svd(rows / np.sqrt(len(rows)), full_matrices=False)
@@ -96,14 +109,14 @@ def vendi_of_rows(rows: Rows) -> Vendi:
     values, vectors = singular[kept] ** 2, vectors[kept]
     each = ((rows @ vectors.T) ** 2) @ -np.log(values)
     value = float(np.exp(each.mean()))
-    return Vendi(value, value * float(each.std(ddof=1)) / float(np.sqrt(len(rows))))
+    return Vendi(value, value * float(np.sqrt(variance_of_mean(each, groups))))
 
 
 def vendi_found(evidence: Evidence) -> Vendi | str:
     """The score of the generated images, computed once."""
     if not 2 <= len(evidence.generated) <= LARGEST:
         return f"needs 2 to {LARGEST:,} images, got {len(evidence.generated)}"
-    return evidence.once("vendi", lambda: vendi_of_rows(evidence.generated))
+    return evidence.once("vendi", lambda: vendi_of_rows(evidence.generated, evidence.groups))
 
 
 def vendi_value(evidence: Evidence) -> Value:
@@ -117,7 +130,7 @@ def vendi_interval(
 ) -> tuple[float, float] | None:
     """The delta method's interval, within 1 and n."""
     found = vendi_found(evidence)
-    if isinstance(found, str):
+    if isinstance(found, str) or not np.isfinite(found.error):
         return None
     low, high = normal_interval(found.value, found.error, confidence)
     return max(1.0, low), min(float(len(evidence.generated)), high)
@@ -138,7 +151,7 @@ METRICS: tuple[Metric, ...] = joined(
             trap=BLIND + FIXED,
         ),
         described(
-            ball_metric("recall", "share", lambda e: len(e.train)),
+            ball_metric("recall", "share", count_few),
             about="Share of training images that lie within the neighbourhood of some generated image: is all of the "
             "data reached?",
             formula=f"share of t with some g: d(t, g) < r_k(g); {BALLS}",
@@ -154,7 +167,7 @@ METRICS: tuple[Metric, ...] = joined(
             trap=BLIND + FIXED,
         ),
         described(
-            ball_metric("coverage", "share", lambda e: len(e.train)),
+            ball_metric("coverage", "share", count_few),
             about="Share of training images with a generated image in their neighbourhood: recall that outliers among "
             "the generated images cannot raise.",
             formula=f"share of t with min over g of d(t, g) < r_k(t); {BALLS}",

@@ -16,6 +16,7 @@ from replication_bench.metrics.frechet import Frechet, frechet, gap_error
 from replication_bench.metrics.kernels import GAUSSIAN, KernelDistance
 from replication_bench.metrics.metric import Evidence, Metric, Rows, Value, count_generated, described, joined
 from replication_bench.metrics.neighbours import memorization_distance
+from replication_bench.metrics.sampled import few, sample_note
 from replication_bench.statistics.intervals import normal_interval
 
 KID = "arXiv 1801.01401, equation 4"
@@ -46,7 +47,7 @@ def kernel_distance(real: str, evidence: Evidence) -> KernelDistance:
     """KID's distance between generated and ``real`` rows, set up once."""
 
     def make() -> KernelDistance:
-        a, b = evidence.rows("generated"), evidence.rows(real)
+        a, b = evidence.rows("generated"), few(evidence, real)
         return KernelDistance(a, b) if evidence.features else KernelDistance(scaled(a), scaled(b))
 
     return evidence.once(("kernel", real), make)
@@ -64,7 +65,7 @@ def clip_value(real: str, evidence: Evidence) -> float:
 
 def clip_distance(real: str, evidence: Evidence) -> KernelDistance:
     """CMMD's distance between generated and ``real`` unit vectors, set up once."""
-    rows: Rows = getattr(evidence, real)
+    rows = few(evidence, real, unit=True)
     return evidence.once(
         ("cmmd", real), lambda: KernelDistance(evidence.generated, rows, GAUSSIAN, biased=True)
     )
@@ -77,13 +78,16 @@ def kernel_metric(
     found = kernel_value if distance is kernel_distance else clip_value
 
     def value(evidence: Evidence) -> Value:
-        return too_few(evidence, real, role) or found(real, evidence)
+        lost = evidence.features_lost if found is kernel_value else None
+        return lost or too_few(evidence, real, role) or found(real, evidence)
 
     def interval(
         evidence: Evidence, rng: np.random.Generator, resamples: int, confidence: float
-    ) -> tuple[float, float]:
-        low, high = distance(real, evidence).interval(rng, resamples, confidence)
-        return 1000 * low, 1000 * high
+    ) -> tuple[float, float] | None:
+        found = distance(real, evidence).interval(
+            rng, resamples, confidence, draw=evidence.draw, groups=evidence.groups
+        )
+        return found and (1000 * found[0], 1000 * found[1])
 
     return Metric(
         name,
@@ -94,7 +98,7 @@ def kernel_metric(
         count_generated,
         interval="own",
         own_interval=interval,
-        note=protocol_note if role else lambda evidence: None,
+        note=partial(kernel_note, real, role),
         role=role,
         everywhere=not role,
     )
@@ -103,14 +107,14 @@ def kernel_metric(
 def frechet_found(real: str, evidence: Evidence) -> Frechet:
     """The Frechet distance of generated and ``real`` rows, computed once."""
     a, b = evidence.rows("generated"), evidence.rows(real)
-    return evidence.once(("frechet", real), lambda: frechet(a, b))
+    return evidence.once(("frechet", real), lambda: frechet(a, b, evidence.groups))
 
 
 def frechet_value(real: str, role: str, evidence: Evidence) -> Value:
     """The distance; in an embedder's space only where both sets have more than 2 d rows."""
-    few = too_few(evidence, real, role)
-    if few:
-        return few
+    missing = evidence.features_lost or too_few(evidence, real, role)
+    if missing:
+        return missing
     a, b = evidence.rows("generated"), evidence.rows(real)
     n, least = min(len(a), len(b)), 2 * a.shape[1]
     if n <= least and not role:
@@ -132,6 +136,12 @@ def frechet_interval(
 def protocol_note(evidence: Evidence) -> str | None:
     """Which weights and preprocessing the space has."""
     return evidence.protocol_name or None
+
+
+def kernel_note(real: str, role: str, evidence: Evidence) -> str | None:
+    """Which weights, where they are not the run's own, and that a sample was taken."""
+    told = (protocol_note(evidence) if role else None, sample_note(real)(evidence))
+    return "; ".join(filter(None, told)) or None
 
 
 def low_note(real: str, kernel: str, evidence: Evidence) -> str:

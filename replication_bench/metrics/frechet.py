@@ -7,7 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from replication_bench.metrics.metric import Rows
+from replication_bench.metrics.metric import Ints, Rows
+from replication_bench.statistics.clusters import variance_of_mean
 
 Matrix = NDArray[np.float64]
 
@@ -17,15 +18,18 @@ class Frechet(NamedTuple):
 
     Attributes:
         value: the distance.
-        error: None where a covariance has not full rank; the influences are empty then.
+        error: None where a covariance has not full rank, and the influences are empty then; or where all rows of a are
+            of one group.
         of_a: how much each row of a moves the distance, [n], before division by n.
         of_b: the same of b, [m].
+        groups: which rows of a belong together, [n]; None where they are independent.
     """
 
     value: float
     error: float | None = None
     of_a: Matrix = np.zeros(0)
     of_b: Matrix = np.zeros(0)
+    groups: Ints | None = None
 
 
 def root_of(matrix: Matrix) -> Matrix:
@@ -77,16 +81,22 @@ def influence(rows: Rows, mean: Matrix, other_mean: Matrix, mapped: Matrix) -> M
     return moved
 
 
-def error_of(*influences: Matrix) -> float:
-    """Standard error of a number that independent sets of rows move."""
-    return float(np.sqrt(sum(rows.var(ddof=1) / len(rows) for rows in influences)))
+def error_of(of_a: Matrix, *influences: Matrix, groups: Ints | None = None) -> float | None:
+    """Standard error of a number that independent sets of rows move; those of the first may come in ``groups``."""
+    variance = variance_of_mean(of_a, groups) + sum(variance_of_mean(rows) for rows in influences)
+    return float(np.sqrt(variance)) if np.isfinite(variance) else None
 
 
-def frechet(a: Rows, b: Rows) -> Frechet:
+def frechet(a: Rows, b: Rows, groups: Ints | None = None) -> Frechet:
     """Frechet distance with its standard error by the delta method.
 
     The derivative of the distance in S_A is I minus the optimal map from A to B. Each row then has a linear influence,
     and the error is that of a mean of influences: no matrix root per bootstrap draw, and no bias of rows drawn twice.
+
+    Args:
+        a: features [n, d].
+        b: features [m, d].
+        groups: which rows of a belong together, such as images of one prompt, [n]: their influences are summed.
     """
     (mean_a, cov_a), (mean_b, cov_b) = moments(a), moments(b)
     value = frechet_of_moments(mean_a, cov_a, mean_b, cov_b)
@@ -96,11 +106,11 @@ def frechet(a: Rows, b: Rows) -> Frechet:
     if there is None or back is None:
         return Frechet(value)
     of_a, of_b = influence(a, mean_a, mean_b, there), influence(b, mean_b, mean_a, back)
-    return Frechet(value, error_of(of_a, of_b), of_a, of_b)
+    return Frechet(value, error_of(of_a, of_b, groups=groups), of_a, of_b, groups)
 
 
 def gap_error(first: Frechet, second: Frechet) -> float | None:
     """Standard error of the difference of two distances from the same rows a; None where one has none."""
     if first.error is None or second.error is None:
         return None
-    return error_of(first.of_a - second.of_a, first.of_b, second.of_b)
+    return error_of(first.of_a - second.of_a, first.of_b, second.of_b, groups=first.groups)

@@ -9,10 +9,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from replication_bench.metrics.metric import Rows
+from replication_bench.metrics.metric import Ints, Rows
+from replication_bench.statistics.clusters import variance_of_mean
 from replication_bench.statistics.intervals import normal_interval, percentile_interval
 
 Weights = NDArray[np.float64]
+Draw = Callable[[np.random.Generator], Ints]
 BLOCK = 1024
 KEPT = 4096 * 4096
 CMMD_SIGMA = 10.0
@@ -111,10 +113,13 @@ class Gram:
         return max(0.0, (self.sums.squares - float((own**2).sum())) / pairs - mean**2)
 
 
-def draw_weights(n: int, rng: np.random.Generator) -> Weights:
-    """How often each of n rows is in a bootstrap draw; a draw of one row alone has no pair and is drawn again."""
+def draw_weights(n: int, rng: np.random.Generator, draw: Draw | None = None) -> Weights:
+    """How often each of n rows is in a bootstrap draw; a draw of one row alone has no pair and is drawn again.
+
+    ``draw`` draws the rows where they are not independent.
+    """
     while True:
-        weights = np.bincount(rng.integers(n, size=n), minlength=n)
+        weights = np.bincount(draw(rng) if draw else rng.integers(n, size=n), minlength=n)
         if np.count_nonzero(weights) > 1:
             return weights.astype(np.float64)
 
@@ -158,8 +163,10 @@ class KernelDistance:
         cross = ((u @ self.ab.matrix) * v).sum(axis=1) / (u.sum(axis=1) * v.sum(axis=1))
         return self.drawn_within(self.aa, u) + self.drawn_within(self.bb, v) - 2 * cross
 
-    def error(self) -> float:
+    def error(self, groups: Ints | None = None) -> float:
         """Standard error in closed form: that of a two-sample U-statistic, to second order.
+
+        Rows of a that belong together (``groups``, [n]) are summed; infinite where all are of one group.
 
         To first order the value is a sum of influences, each row's mean kernel with its own set minus that with the
         other. Where the sets are alike these vanish; what is left is the variance of the kernel itself over the number
@@ -170,15 +177,35 @@ class KernelDistance:
         kernels = self.aa.variance, self.bb.variance, self.ab.variance
         of_a = 2 * (self.aa.mean_others - self.ab.sums.rows / m)
         of_b = 2 * (self.bb.mean_others - self.ab.sums.columns / n)
-        of_a_alone = max(0.0, of_a.var(ddof=1) - 4 * (kernels[0] / n + kernels[2] / m))
-        of_b_alone = max(0.0, of_b.var(ddof=1) - 4 * (kernels[1] / m + kernels[2] / n))
+        of_a_alone = max(0.0, variance_of_mean(of_a, groups) - 4 * (kernels[0] / n + kernels[2] / m) / n)
+        of_b_alone = max(0.0, variance_of_mean(of_b) - 4 * (kernels[1] / m + kernels[2] / n) / m)
         pairs = 2 * kernels[0] / n**2 + 2 * kernels[1] / m**2 + 4 * kernels[2] / (n * m)
-        return float(np.sqrt(of_a_alone / n + of_b_alone / m + pairs))
+        return float(np.sqrt(of_a_alone + of_b_alone + pairs))
 
-    def interval(self, rng: np.random.Generator, resamples: int, confidence: float) -> tuple[float, float]:
-        """Bootstrap interval over the rows of both sets; in closed form where a matrix is too large to be kept."""
+    def interval(
+        self,
+        rng: np.random.Generator,
+        resamples: int,
+        confidence: float,
+        draw: Draw | None = None,
+        groups: Ints | None = None,
+    ) -> tuple[float, float] | None:
+        """Bootstrap interval over the rows of both sets; in closed form where a matrix is too large to be kept.
+
+        Args:
+            rng: of the draws.
+            resamples: draws.
+            confidence: of the interval.
+            draw: draws rows of a where they are not independent.
+            groups: which rows of a belong together, for the closed form; None where they are independent.
+
+        Returns:
+            None where all rows of a belong together, so that nothing tells how another group would differ.
+        """
+        if groups is not None and len(np.unique(groups)) < 2:
+            return None
         if any(gram.kept is None for gram in (self.aa, self.bb, self.ab)):
-            return normal_interval(self.value(), self.error(), confidence)
-        u = np.stack([draw_weights(len(self.aa.a), rng) for _ in range(resamples)])
+            return normal_interval(self.value(), self.error(groups), confidence)
+        u = np.stack([draw_weights(len(self.aa.a), rng, draw) for _ in range(resamples)])
         v = np.stack([draw_weights(len(self.bb.a), rng) for _ in range(resamples)])
         return percentile_interval(self.drawn(u, v), confidence)

@@ -39,7 +39,7 @@ def local_limit(evidence: Evidence) -> float:
 
 def whole_threshold(evidence: Evidence, hint: str = "") -> CopyThreshold:
     """Above this similarity an image is a copy as a whole: see ``calibration.copy_threshold``."""
-    origin = published_basis(evidence.embedder, evidence.protocol_name)
+    origin = published_basis(evidence.embedder, evidence.protocol_name, evidence.trained)
     return copy_threshold(evidence.floor, origin=origin, hint=hint)
 
 
@@ -66,7 +66,9 @@ def labels(evidence: Evidence) -> NDArray[np.str_] | str:
 
 
 def label_share(label: Label, evidence: Evidence) -> Value:
-    """Share of generated images with ``label``."""
+    """Share of generated images with ``label``; copies as a whole are told without pixels."""
+    if label == "exact" and len(evidence.top1):
+        return float((evidence.top1 > whole_limit(evidence)).mean())
     found = labels(evidence)
     return found if isinstance(found, str) else float((found == label).mean())
 
@@ -74,6 +76,8 @@ def label_share(label: Label, evidence: Evidence) -> Value:
 def limit_note(evidence: Evidence) -> str:
     """Which thresholds the labels rest on."""
     whole = whole_threshold(evidence)
+    if not len(evidence.local):
+        return f"whole image above {whole.value:.3f} ({whole.rule})"
     local = copy_threshold(evidence.local_floor, FIXED_LOCAL, "fixed here")
     return f"whole image above {whole.value:.3f} ({whole.rule}), tiles above {local.value:.3f} ({local.rule})"
 

@@ -15,6 +15,7 @@ from replication_bench.metrics import held_out_tests as tests
 from replication_bench.metrics.coverage import train_radii
 from replication_bench.metrics.metric import Evidence, Metric, Value, count_generated, described, joined
 from replication_bench.metrics.neighbours import authentic as authentic_rows
+from replication_bench.metrics.sampled import few, sample_note
 from replication_bench.statistics.intervals import normal_interval
 
 AUTHPCT = "arXiv 2102.08921, section 3.3; layer6ai-labs/dgm-eval, metrics/authpct.py"
@@ -27,12 +28,14 @@ def authentic(evidence: Evidence) -> Value:
     n = min(len(evidence.train) - 1, len(evidence.generated))
     if n < 1:
         return "needs more than 1 training image and 1 generated image"
+    if lost := evidence.features_lost:
+        return lost
     return 100 * float(each_authentic(evidence).mean())
 
 
 def each_authentic(evidence: Evidence) -> NDArray[np.bool_]:
     """Whether each generated image is authentic, computed once."""
-    train, generated = evidence.rows("train"), evidence.rows("generated")
+    train, generated = few(evidence, "train"), evidence.rows("generated")
     return evidence.once("authentic", lambda: authentic_rows(train, generated, train_radii(evidence).get(1)))
 
 
@@ -40,6 +43,8 @@ def three_sets(evidence: Evidence) -> str | None:
     """Why a test with held-out images is impossible, or None."""
     if not len(evidence.heldout):
         return "no held-out images"
+    if lost := evidence.features_lost:
+        return lost
     return None if len(evidence.generated) else "no images"
 
 
@@ -91,6 +96,7 @@ METRICS: tuple[Metric, ...] = joined(
                 count_generated,
                 interval="wilson",
                 each=each_authentic,
+                note=sample_note(),
                 redrawn=False,
                 everywhere=True,
             ),

@@ -107,6 +107,7 @@ class Evidence:
         embedder: name of the embedder; empty for that of the run.
         protocol: hash of its protocol.
         protocol_name: its protocol's name, as shown beside numbers.
+        trained: which published weights the embedder has, such as SSCD's ``disc_mixup``; empty where that is not known.
         neighbours: k of precision, recall, density and coverage.
         reasons: why an optional part is missing, by its name.
     """
@@ -134,6 +135,7 @@ class Evidence:
     embedder: str = ""
     protocol: str = ""
     protocol_name: str = ""
+    trained: str = ""
     neighbours: int = 5
     reasons: Mapping[str, str] = field(default_factory=dict)
     memory: dict[Hashable, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
@@ -141,6 +143,11 @@ class Evidence:
     def why(self, name: str, default: str) -> str:
         """Why the optional part ``name`` is missing."""
         return self.reasons.get(name, default)
+
+    @property
+    def features_lost(self) -> str | None:
+        """Why there are no features although the embedder gives some; unit vectors must not stand for them."""
+        return self.reasons.get("features")
 
     def once(self, key: Hashable, make: Callable[[], Found]) -> Found:
         """``make()``, computed the first time that ``key`` is asked for; values and intervals share it."""
@@ -162,6 +169,11 @@ class Evidence:
     def repeated_prompts(self) -> bool:
         """Whether several generated images share a prompt, so that they are not independent."""
         return self.once("repeated", lambda: len(np.unique(self.prompts)) < len(self.prompts))
+
+    @property
+    def groups(self) -> Ints | None:
+        """The prompt of each generated image where some share one; None where images are independent."""
+        return self.prompts if self.repeated_prompts else None
 
     def draw(self, rng: np.random.Generator) -> Ints:
         """Rows of generated images drawn with replacement: whole prompts where images share one."""

@@ -29,6 +29,7 @@ INTERVALS = {
 }
 OWN = {
     "sim_gt_calibrated": "bootstrap over generated and held-out images, never narrower than Wilson's",
+    "excess_calibrated": "bootstrap over generated and held-out images, never narrower than Wilson's of the generated",
     "density": "bootstrap over generated images",
     "vendi": "delta method",
     "fld": "normal, over the held-out images, both fits fixed",
@@ -76,11 +77,10 @@ distributions on the features as they are.
 **Intervals.** The percentile bootstrap draws images with replacement; images of one prompt are drawn together. A
 statistic of nearest neighbours is not resampled on both sides, since a row drawn twice is its own neighbour at distance
 0: its interval takes the other set as fixed. A kernel distance drops the pairs of a row with its own copy. The delta
-method gives the spread of a distance to first order, not its bias.
+method gives the spread of a distance to first order, not its bias; it sums the influences of the images of one prompt.
+Where all images are of one prompt, such distances have no interval.
 
-**Several seeds.** The leaderboard's interval of a mean over seeds is the one that [report.md](report.md) describes. The
-library function `replication_bench.statistics.measure_seeds` is another one, a hierarchical bootstrap: it draws seeds
-first, then images within each. No command calls it; it is there for whoever holds the evidence of several runs.
+**Several seeds.** The leaderboard's interval of a mean over seeds is the one that [report.md](report.md) describes.
 
 {without}
 

@@ -13,6 +13,12 @@ from replication_bench.data.images import decode_image, os_reason
 from replication_bench.errors import DataError
 
 LEAST_SIDE = 2
+MOST_ASPECT = 10  # a strip that keeps its aspect would take gigabytes: 3 x 4000 becomes 288 x 384,000
+
+
+def readable(text: str) -> str:
+    """``text`` as it can be written anywhere: bytes of a file name that are no UTF-8 become ``\\xff`` and the like."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 @dataclass(frozen=True)
@@ -20,7 +26,7 @@ class Entry:
     """One image that was found, not yet read.
 
     Attributes:
-        id: unique within its source and stable between audits, such as a relative path.
+        id: unique within its source and stable between audits, such as a relative path; made ``readable``.
         read: the bytes of its file.
         captions: captions or prompts; the first is used where one is needed.
     """
@@ -28,6 +34,9 @@ class Entry:
     id: str
     read: Callable[[], bytes] = field(repr=False, compare=False)
     captions: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "id", readable(self.id))
 
     def open(self) -> Image.Image:
         """The image as RGB; see ``picture_of`` for what is refused."""
@@ -41,6 +50,10 @@ class Skipped:
     id: str
     reason: str
     damaged: bool = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "id", readable(self.id))
+        object.__setattr__(self, "reason", readable(self.reason))
 
 
 @dataclass(frozen=True)
@@ -84,12 +97,19 @@ def picture_of(data: bytes, where: str) -> tuple[Image.Image, int]:
 
     Raises:
         DataError: the bytes are no image, or one without a picture: a single row, column or pixel resembles
-            every plain image, so that it would be called a copy of them.
+            every plain image, so that it would be called a copy of them; or a strip whose long side is more than
+            ``MOST_ASPECT`` times the short one.
     """
     image, frames = decode_image(data, where)
     if min(image.size) < LEAST_SIDE:
         got, want = f"{image.width} x {image.height} pixels", f"at least {LEAST_SIDE} on each side"
         raise DataError("the image is too small to be compared", where=where, got=got, want=want)
+    if max(image.size) > MOST_ASPECT * min(image.size):
+        got, want = (
+            f"{image.width} x {image.height} pixels",
+            f"a long side of at most {MOST_ASPECT} short ones",
+        )
+        raise DataError("the image is too long a strip to be compared", where=where, got=got, want=want)
     return image, frames
 
 

@@ -14,7 +14,6 @@ from replication_bench.statistics.intervals import (
     wilson_interval,
 )
 from replication_bench.statistics.measuring import measure
-from replication_bench.statistics.over_seeds import measure_seeds
 from replication_bench.statistics.paired import Flips, Paired, flips, paired
 
 __all__ = [
@@ -27,7 +26,6 @@ __all__ = [
     "false_positives",
     "flips",
     "measure",
-    "measure_seeds",
     "normal_interval",
     "paired",
     "percentile_interval",

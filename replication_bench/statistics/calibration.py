@@ -14,6 +14,7 @@ Floats = NDArray[np.float32]
 TAIL_ROWS = 10
 RATE = 0.01
 PUBLISHED = 0.75
+PUBLISHED_WEIGHTS = "disc_mixup"
 PUBLISHED_FOR = ("sscd-official-288", "sscd-official-320")
 
 
@@ -111,14 +112,15 @@ def largest_rate(n: int, k: int, confidence: float = 0.95) -> float:
     return float(beta.ppf(confidence, n + 1 - k, k))
 
 
-def published_basis(embedder: str = "", protocol: str = "") -> str:
+def published_basis(embedder: str = "", protocol: str = "", trained: str = "") -> str:
     """What 0.75 rests on in an embedder's space: SSCD's README states it for ``disc_mixup`` at its own preprocessing.
 
     Args:
         embedder: its name; empty where it is not known, as of feature arrays.
         protocol: name of its protocol.
+        trained: which published weights it has; see ``embedders.protocol.trained_as``.
     """
-    if embedder == "sscd" and protocol in PUBLISHED_FOR:
+    if trained == PUBLISHED_WEIGHTS and protocol in PUBLISHED_FOR:
         return "published for SSCD disc_mixup"
     space = f"{embedder}, {protocol}" if embedder and protocol else embedder or "this embedder"
     return f"published for SSCD disc_mixup at 288 or 320 px, without basis for {space}"

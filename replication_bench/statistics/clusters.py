@@ -25,6 +25,24 @@ def clusters(*sets: Sequence[str]) -> list[Ints]:
     ]
 
 
+def variance_of_mean(values: Floats, numbers: Ints | None = None) -> float:
+    """Variance of the mean of ``values`` [n]: that of independent rows, or of independent clusters.
+
+    With one row a cluster both are the same: the sample variance over n. Infinite for a single row or cluster.
+
+    Args:
+        values: of the rows.
+        numbers: the cluster of each row; None where rows are independent.
+    """
+    n = len(values)
+    totals = values - values.mean()
+    if numbers is not None:
+        totals = sums(totals, np.unique(numbers, return_inverse=True)[1])
+    count = len(totals)
+    # one cluster says nothing of what another would have given
+    return float(count / (count - 1) * (totals**2).sum() / n**2) if count > 1 else float("inf")
+
+
 def sums(values: Floats, numbers: Ints) -> Floats:
     """The sum of the values of each cluster, float64 [clusters]."""
     return np.bincount(numbers, weights=values).astype(np.float64)

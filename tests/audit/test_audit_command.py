@@ -13,6 +13,7 @@ from drawn import fill, noise
 from PIL import Image
 
 from replication_bench.results import Result, read_result
+from replication_bench.statistics import wilson_interval
 
 FEW = ("--set", "measure.bootstrap=5")
 
@@ -117,6 +118,20 @@ def test_prompts_give_the_similarity_to_the_own_training_image(
     assert "got 1 lines; want 6" in err
 
 
+def test_shares_are_drawn_by_prompt_where_one_image_has_none(
+    command: Command, sets: tuple[Path, Path], tmp_path: Path
+) -> None:
+    generated, train = sets
+    for i in (0, 1, 4):  # all copies are of one prompt
+        (generated / f"{i}.txt").write_text("one")
+    result = audit(command, generated, train, tmp_path / "out", "--set", "measure.bootstrap=200")
+    shares = {
+        m["name"]: (m["low"], m["high"]) for m in result["measurements"] if m["name"].endswith("_share")
+    }
+    wilson = wilson_interval(2 / 6, 6, 0.95)
+    assert shares["copies_share"][0] == shares["exact_share"][0] == 0 < wilson[0]
+
+
 def test_copies_of_repeated_images_are_told_apart(
     command: Command, sets: tuple[Path, Path], tmp_path: Path
 ) -> None:
@@ -187,7 +202,7 @@ def test_several_embedders_stand_side_by_side(
     hashes = {m["protocol"] for m in result["measurements"]}
     assert hashes == {Quick(4).protocol.hash, Quick(8).protocol.hash}
     assert result["protocol"] == Quick(4).protocol.hash
-    assert (tmp_path / "out" / "matches-quick-8.parquet").exists()
+    assert (tmp_path / "out" / "matches-sscd-quick-8.parquet").exists()
     flags = ("--generated", sets[0], "--train", sets[1], "--out", tmp_path / "out", *FEW, *more)
     assert "quick-8" in command("audit", *flags)[1]
 
@@ -288,19 +303,21 @@ def test_images_of_every_kind(command: Command, sets: tuple[Path, Path], tmp_pat
     clear.save(generated / "clear.png")
     Image.new("I;16", (9, 9), 40_000).save(generated / "deep.png")
     Image.new("RGB", (1, 1)).save(generated / "pixel.png")
+    Image.new("RGB", (3, 4000)).save(generated / "strip.png")
     (generated / "empty.png").touch()
     (generated / "broken.png").write_bytes((generated / "0.png").read_bytes()[:40])
     result = audit(command, generated, train, tmp_path / "out")
     images = result["images"][0]
     assert images["first_frame"] == 1
-    assert (images["found"], images["used"], images["skipped"]) == (16, 13, 3)
+    assert (images["found"], images["used"], images["skipped"]) == (17, 13, 4)
     skipped = pd.read_csv(tmp_path / "out" / "skipped.csv").set_index("id")["reason"]
-    assert set(skipped.index) == {"pixel.png", "empty.png", "broken.png"}
+    assert set(skipped.index) == {"pixel.png", "strip.png", "empty.png", "broken.png"}
     assert "1 x 1 pixels" in skipped["pixel.png"]
+    assert "3 x 4000 pixels" in skipped["strip.png"]
     used = set(pd.read_parquet(tmp_path / "out" / "matches.parquet")["generated"])
     assert {"a/same.png", "b/same.png", "grey.png", "cmyk.tif", "moving.gif", "clear.png", "deep.png"} < used
     flags = ("--generated", generated, "--train", train, "--out", tmp_path / "out", *FEW)
-    assert "3 skipped, first frame of 1 animated" in command("audit", *flags)[1]
+    assert "4 skipped, first frame of 1 animated" in command("audit", *flags)[1]
 
 
 @pytest.mark.parametrize(

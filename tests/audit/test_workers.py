@@ -16,6 +16,7 @@ from drawn import fill
 from replication_bench.audit.embedding import embedding, shares
 from replication_bench.audit.index import read_index
 from replication_bench.audit.indexing import update_index
+from replication_bench.audit.texts import Texts
 from replication_bench.config import NamedOptions
 from replication_bench.embedders.pixels import Pixels
 from replication_bench.errors import ReplbenchError
@@ -53,6 +54,29 @@ def test_an_audit_shares_its_images_out(
     given = ("--generated", generated, "--train", train, "--out", str(tmp_path / "out"))
     assert replbench("audit", *given, *PIXELS, "--workers", "2")[0] == 0
     assert asked == [(2, True)]
+
+
+def test_texts_and_duplicates_share_their_images_out_too(
+    replbench: Command, sets: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REPLBENCH_CACHE", str(tmp_path / "cache"))
+    asked: list[tuple[str, int]] = []
+
+    def spy(chosen: NamedOptions, embedder: Pixels, workers: int) -> object:
+        asked.append((chosen.name, workers))
+        return embedding(chosen, embedder, 1)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("replication_bench.audit.texts.embedding", spy)
+    monkeypatch.setattr("replication_bench.commands.duplicates.embedding", spy)
+    texts = Texts(Pixels(), "", NamedOptions(name="pixels"))  # type: ignore[arg-type]
+    places = {"generated": open_source(str(sets[0])), "train": open_source(str(sets[1]))}
+    monkeypatch.setattr(Texts, "aligned", lambda *given: given[-1])
+    texts.align(places, lambda name, total: lambda done: None, 2)  # type: ignore[arg-type]
+    assert replbench("duplicates", str(sets[1]), *PIXELS, "--workers", "3")[0] == 0
+    assert asked == [("pixels", 2), ("pixels", 3)]
+    status, _, err = replbench("duplicates", str(sets[1]), *PIXELS, "--workers", "0")
+    assert status == 2
+    assert "no such number of workers" in err
 
 
 @pytest.mark.parametrize("count", [0, 1, 5, 8])

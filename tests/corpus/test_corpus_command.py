@@ -10,6 +10,7 @@ from corpus_parts import MadeEmbedder, write_shards, write_tar
 
 from replication_bench.cli import main
 from replication_bench.commands import corpus as command
+from replication_bench.config import NamedOptions
 from replication_bench.search import open_index
 
 
@@ -19,7 +20,12 @@ def log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path = tmp_path / "log"
     path.touch()
     made = partial(MadeEmbedder, log=str(path))
-    monkeypatch.setattr(command, "build_embedder", lambda name, options: made(**options))
+    monkeypatch.setattr(command, "build_embedder", lambda chosen: made(**chosen.options))
+    monkeypatch.setattr(
+        command,
+        "choose_embedder",
+        lambda text, defaults, given: (NamedOptions(name=text, options=given), made(**given)),
+    )
     return path
 
 
@@ -158,6 +164,22 @@ def test_a_disk_that_fills_up_is_one_line_and_the_finished_shards_stay(
     assert not (tmp_path / "index" / "index.json").exists()
     assert corpus(tmp_path / "tars", "--out", tmp_path / "index", "--option", "salt=x") == 0
     assert log.read_text() == "60\n" * 4
+
+
+def test_an_embedder_is_named_as_everywhere_else(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_shards(tmp_path / "tars", 1, 2)
+    asked = (
+        tmp_path / "tars",
+        "--out",
+        tmp_path / "index",
+        "--json",
+        "--embedder",
+        "pixels@pixels-32,batch_size=1",
+    )
+    assert corpus(*asked, "--option", "threads=1") == 0
+    assert json.loads(capsys.readouterr().out)["protocol"]["name"] == "pixels-32"
+    told = open_index(tmp_path / "index").facts.extra["embedder"]
+    assert told == {"name": "pixels", "options": {"preset": "pixels-32", "batch_size": 1, "threads": 1}}
 
 
 @pytest.mark.sscd

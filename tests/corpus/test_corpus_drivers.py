@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import json
 import os
 from functools import partial
@@ -10,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from corpus_parts import MadeEmbedder, picture, sample, write_shards, write_tar
+from PIL import Image
 
 from replication_bench.corpus import Outcome, ShardJob, embed_shard, finished, merge, run_local, run_ray
 from replication_bench.embedders.pool import MakeEmbedder
@@ -50,7 +52,7 @@ def test_ids_stand_beside_vectors_in_order(tmp_path: Path) -> None:
     merged(shards, tmp_path / "parts", tmp_path / "index")
     ids = pd.read_parquet(tmp_path / "index" / "ids.parquet")
     assert ids["id"].tolist() == [f"0000{i // 2}/00000000{i}" for i in range(4)]
-    assert list(ids.columns) == ["id", "shard", "key", "sha256", "caption", "url"]
+    assert list(ids.columns) == ["id", "shard", "key", "sha256", "caption", "url", "norm"]
     assert ids["url"][3] == "https://example.org/3.png"
     facts = open_index(tmp_path / "index").facts
     assert (facts.dtype, facts.dim, facts.protocol["hash"]) == ("float16", 24, MadeEmbedder().protocol.hash)
@@ -97,16 +99,25 @@ def test_a_finished_shard_is_known_until_something_changes(tmp_path: Path) -> No
     assert not finished(*asked)
 
 
+def drawn(size: tuple[int, int]) -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", size, "red").save(buffer, "PNG")
+    return buffer.getvalue()
+
+
 def test_broken_images_are_listed_and_left_out(tmp_path: Path) -> None:
     members = [*sample(1), ("b.png", b"no image"), ("c.txt", b"alone"), ("d.png", picture(3)[:200])]
+    members += [("e.png", drawn((1, 1))), ("f.png", drawn((3, 400)))]
     shard = write_tar(tmp_path / "a.tar", members)
     folder = embed_shard(shard, MadeEmbedder(), tmp_path)
     facts = json.loads((folder / "shard.json").read_text())
     assert facts["rows"] == 1
     reasons = {one["key"]: one["reason"] for one in facts["skipped"]}
-    assert reasons.keys() == {"b", "c", "d"}
+    assert reasons.keys() == {"b", "c", "d", "e", "f"}
     assert (reasons["b"], reasons["c"]) == ("no known image format", "no image")
     assert "0x" not in reasons["d"]
+    assert "too small" in reasons["e"]
+    assert "too long a strip" in reasons["f"]
 
 
 def test_a_shard_that_cannot_be_read_is_an_outcome(tmp_path: Path) -> None:

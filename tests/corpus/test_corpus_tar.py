@@ -7,6 +7,7 @@ from corpus_parts import sample, write_shards, write_tar
 
 from replication_bench.corpus import find_shards, read_shard
 from replication_bench.errors import DataError
+from replication_bench.sources.shards import open_shards
 
 
 def test_members_of_one_key_are_one_sample(tmp_path: Path) -> None:
@@ -22,6 +23,22 @@ def test_a_name_is_split_at_its_first_dot_as_webdataset_does(tmp_path: Path) -> 
     )
     (only,) = read_shard(shard)
     assert (only.key, only.image, only.caption) == ("d.e/x", b"1", "t")
+
+
+def test_a_caption_is_what_a_source_of_an_audit_reads(tmp_path: Path) -> None:
+    members = [
+        ("x.png", b"1"),
+        ("x.txt", b"a cat\nein Kater\n"),
+        ("y.png", b"1"),
+        ("y.json", b'{"text": "t"}'),
+    ]
+    shard = write_tar(tmp_path / "a.tar", members)
+    captions = [member.caption for member in read_shard(shard)]
+    assert (
+        captions
+        == ["a cat", "t"]
+        == [entry.captions[0] for entry in open_shards(str(shard), [shard]).entries]
+    )
 
 
 def test_the_json_caption_serves_where_there_is_no_text(tmp_path: Path) -> None:

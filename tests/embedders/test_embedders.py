@@ -4,6 +4,7 @@ import io
 import sys
 from dataclasses import fields, replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -190,3 +191,23 @@ def test_progress_and_an_empty_set(tmp_path: Path, images: list[Image.Image]) ->
     embed_cached(Counting(), images.__getitem__, [str(i) for i in range(5)], tmp_path, done.append)
     assert done == [5]
     assert embed_cached(Counting(), images.__getitem__, [], tmp_path).shape == (0, 3)
+
+
+@pytest.mark.parametrize(("given", "set_", "want"), [(None, "3", 3), (None, None, 0), (2, "3", 2)])
+def test_an_onnx_session_takes_its_share_of_the_cores(
+    monkeypatch: pytest.MonkeyPatch, given: int | None, set_: str | None, want: int
+) -> None:
+    """Of a worker, ``pool.prepare`` sets the variable; onnxruntime does not read it."""
+    made: list[SimpleNamespace] = []
+    library = SimpleNamespace(
+        SessionOptions=SimpleNamespace, InferenceSession=lambda path, options, providers: made.append(options)
+    )
+    monkeypatch.setitem(sys.modules, "onnxruntime", library)
+    if set_ is None:
+        monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    else:
+        monkeypatch.setenv("OMP_NUM_THREADS", set_)
+    embedder = Sscd.__new__(Sscd)
+    embedder.threads, embedder.weights = given, Path("weights.onnx")
+    assert embedder.session is None
+    assert made[0].intra_op_num_threads == want

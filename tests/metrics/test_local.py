@@ -95,4 +95,13 @@ def test_a_template_copy_that_the_whole_image_score_misses_is_labelled() -> None
 
 def test_without_pixels_there_is_a_reason() -> None:
     found = measured(METRICS, line(), 0)
-    assert {m.reason for m in found.values()} == {"no pixels were given, only vectors"}
+    assert {m.reason for name, m in found.items() if name != "exact_share"} == {
+        "no pixels were given, only vectors"
+    }
+
+
+def test_copies_as_a_whole_are_told_without_pixels() -> None:
+    found = measured(METRICS, line(top1=np.repeat(np.array([0.9, 0.1], np.float32), [25, 76])))
+    assert found["exact_share"].value == pytest.approx(25 / 101)
+    assert "tiles" not in found["exact_share"].note
+    assert found["template_share"].reason == "no pixels were given, only vectors"

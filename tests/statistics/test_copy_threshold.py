@@ -23,9 +23,17 @@ def test_few_held_out_images_leave_the_published_threshold() -> None:
 def test_the_published_threshold_has_a_basis_for_one_network_at_its_own_preprocessing_only() -> None:
     """SSCD's README states it for disc_mixup; every other space is named as one without basis."""
     own = "published for SSCD disc_mixup"
-    assert published_basis("sscd", "sscd-official-288") == published_basis("sscd", "sscd-official-320") == own
-    for name, protocol in (("sscd", "sscd-128"), ("dinov2", "dinov2-224"), ("sscd-torchscript", "dcr")):
-        assert published_basis(name, protocol).endswith(f"without basis for {name}, {protocol}")
+    for name in ("sscd", "sscd-torchscript"):
+        for protocol in ("sscd-official-288", "sscd-official-320"):
+            assert published_basis(name, protocol, "disc_mixup") == own
+    for name, protocol, trained in (
+        ("sscd", "sscd-128", "disc_mixup"),
+        ("dinov2", "dinov2-224", ""),
+        ("sscd-torchscript", "dcr", "disc_mixup"),
+        ("sscd-torchscript", "sscd-official-288", "disc_large"),
+        ("sscd-torchscript", "sscd-official-288", ""),
+    ):
+        assert published_basis(name, protocol, trained).endswith(f"without basis for {name}, {protocol}")
     assert copy_threshold(np.zeros(0, np.float32), hint="do this").rule == (
         "0.75 (published for SSCD disc_mixup at 288 or 320 px, without basis for this embedder), "
         "not calibrated: no held-out images; do this"
