@@ -122,7 +122,7 @@ def check_lost(lost: Sequence[Row], done: Prepared) -> None:
             where=done.folder,
             got=f"fingerprint {done.manifest.facts['fingerprint'][:12]}",
             want=done.expected[:12],
-            hint="What matches is kept and loads as another dataset.",
+            hint="Run the same command to fetch them again; what matches is kept and loads as another dataset.",
         )
 
 
