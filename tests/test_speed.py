@@ -11,7 +11,7 @@ from accelerate.state import AcceleratorState
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from replication_bench.acceleration import READ_EVERY, LossMeter, ahead, depth, lay_out, parts
+from replication_bench.acceleration import READ_EVERY, LossMeter, ahead, depth, lay_out, parts, settled
 from replication_bench.backbone import Backbone
 from replication_bench.config import SampleConfig, TrainConfig
 from replication_bench.data.example import Examples
@@ -363,3 +363,9 @@ def test_the_fingerprint_holds_the_options_that_can_change_bits() -> None:
     assert len({of(), *map(of, changed)}) == 5
     with pytest.raises(ConfigError, match=r"train\.prefetch"):
         of("train.prefetch=-1")
+
+
+def test_a_cpu_does_not_train_in_fp16() -> None:
+    with pytest.raises(ConfigError, match=r"a CPU does not train in fp16; in train\.precision; got fp16"):
+        settled(TrainConfig(precision="fp16"), "cpu")
+    assert settled(TrainConfig(precision="fp16"), "cuda").precision == "fp16"
