@@ -1,7 +1,7 @@
 """Captions of the images in a folder.
 
-They come from the first of these that is there: the file that was given; ``metadata.jsonl``, ``.csv`` or ``.parquet`` of
-Hugging Face's ImageFolder (``file_name`` relative to that file, and ``text``, ``caption`` or ``prompt``); a
+They come from the first of these that is there: the file that was given; ``metadata.jsonl``, ``.csv`` or ``.parquet``
+of Hugging Face's ImageFolder (``file_name`` relative to that file, and ``text``, ``caption`` or ``prompt``); a
 ``<name>.txt`` beside each image, first line, or a ``<name>.json`` with a caption, as img2dataset writes them; the only
 JSON file in the folder, or its only ``*combined_captions.json``, in the layout of DCR (Somepalli et al., arXiv
 2305.20086): ``{image: [captions]}``.
