@@ -8,6 +8,7 @@ import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from replication_bench.errors import ConfigError
 from replication_bench.processes.launch import on_cpu
 
 RECORDED = (
@@ -66,7 +67,15 @@ def computes_bf16(device: str) -> bool:
 
 
 def choose_precision(asked: str, device: str) -> str:
-    """Accelerate's name of the mixed precision: ``no``, ``bf16`` or ``fp16``."""
+    """Accelerate's name of the mixed precision: ``no``, ``bf16`` or ``fp16``.
+
+    Raises:
+        ConfigError: fp16 on a CPU, where Accelerate would train in float32 without a word.
+    """
+    if asked == "fp16" and device == "cpu":
+        raise ConfigError(
+            "a CPU does not train in fp16", where="train.precision", got=asked, want="fp32, bf16 or auto"
+        )
     if asked == "auto":
         return "bf16" if computes_bf16(device) else "no"
     return {"fp32": "no"}.get(asked, asked)

@@ -280,6 +280,10 @@ class TrainingState:
         parts = (self.network.state_dict(), self.average, self.optimiser.state_dict())
         network, average, optimiser = map(sharded.whole, parts)
         state = {"images": images, "network": network, "average": average, "optimiser": optimiser}
+        if (
+            self.accelerator.scaler is not None
+        ):  # of fp16: how far losses are scaled, and for how long it went well
+            state["scaler"] = self.accelerator.scaler.state_dict()
         self.processes.first(lambda: write_atomic(path, lambda temporary: torch.save(state, temporary)))
 
     def restore(self, path: Path) -> int:
@@ -295,4 +299,6 @@ class TrainingState:
         self.network.load_state_dict(sharded.like_weights(state["network"], shapes), strict=True)
         self.average = sharded.like_weights(state["average"], shapes)
         load_optimiser(self.optimiser, state["optimiser"], path)
+        if self.accelerator.scaler is not None and state.get("scaler"):
+            self.accelerator.scaler.load_state_dict(state["scaler"])
         return int(state["images"])

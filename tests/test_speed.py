@@ -11,7 +11,7 @@ from accelerate.state import AcceleratorState
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from replication_bench.acceleration import READ_EVERY, LossMeter, ahead, depth, lay_out, parts
+from replication_bench.acceleration import READ_EVERY, LossMeter, ahead, depth, lay_out, parts, settled
 from replication_bench.backbone import Backbone
 from replication_bench.config import SampleConfig, TrainConfig
 from replication_bench.data.example import Examples
@@ -363,3 +363,22 @@ def test_the_fingerprint_holds_the_options_that_can_change_bits() -> None:
     assert len({of(), *map(of, changed)}) == 5
     with pytest.raises(ConfigError, match=r"train\.prefetch"):
         of("train.prefetch=-1")
+
+
+def test_a_cpu_does_not_train_in_fp16() -> None:
+    with pytest.raises(ConfigError, match=r"a CPU does not train in fp16; in train\.precision; got fp16"):
+        settled(TrainConfig(precision="fp16"), "cpu")
+    assert settled(TrainConfig(precision="fp16"), "cuda").precision == "fp16"
+
+
+def test_a_checkpoint_holds_how_far_losses_are_scaled(tmp_path: Path) -> None:
+    def state(scale: float) -> TrainingState:
+        accelerator = Accelerator(cpu=True, mixed_precision="no")
+        accelerator.scaler = torch.amp.GradScaler("cpu", init_scale=scale)  # as on a GPU in fp16
+        ctx = Context(None, TrainConfig(), SampleConfig())  # type: ignore[arg-type]
+        return TrainingState(nn.Linear(2, 2), Method(), ctx, accelerator)
+
+    state(8.0).save(tmp_path / "checkpoint.pt", 3)
+    resumed = state(2.0)
+    assert resumed.restore(tmp_path / "checkpoint.pt") == 3
+    assert resumed.accelerator.scaler.state_dict()["scale"] == 8.0

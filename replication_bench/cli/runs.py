@@ -75,10 +75,12 @@ def run(
 ) -> None:
     """Train, sample and measure methods; the reference 'none' runs too. To resume, run the same command."""
     from replication_bench.commands import run as command
-    from replication_bench.commands.prepare import prepare_first
+    from replication_bench.commands.prepare import split_settings
     from replication_bench.resolve import Request
 
-    settings = prepare_first(dataset, tuple(metadata or ()), tuple(setting or ()), prepare)
+    preparation, settings = split_settings(
+        dataset, recipe, tuple(metadata or ()), tuple(setting or ()), prepare
+    )
     command.run(
         Request(
             methods=tuple(method or ()),
@@ -97,6 +99,7 @@ def run(
         out,
         json,
         track,
+        preparation,
     )
 
 

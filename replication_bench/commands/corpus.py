@@ -6,6 +6,7 @@ import json
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -151,7 +152,8 @@ def build(request: Request, console: Console) -> tuple[Index, list[Outcome], flo
             for shard in shards
             if not finished(shard, parts, protocol, request.dtype)
         ]
-        outcomes = embed_missing(request, jobs, make, progress)
+        with redirect_stdout(sys.stderr):  # Ray speaks there, and --json is to be all of standard output
+            outcomes = embed_missing(request, jobs, make, progress)
         missing = check_outcomes(outcomes, request.allow_missing)
         folders = [parts / shard.stem for shard in shards if shard.stem not in missing]
         index = None if any(not one.error for one in outcomes) else still_valid(request, folders, protocol)

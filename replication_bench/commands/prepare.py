@@ -19,6 +19,8 @@ from replication_bench.data.laion.place import folder_for, remember
 from replication_bench.data.laion.prepare import Prepared, prepare
 from replication_bench.data.laion.request import preparation
 from replication_bench.errors import ConfigError, DataError, did_you_mean
+from replication_bench.resolve import Request as Typed
+from replication_bench.resolve import base_table, dataset_table
 
 SHOWN = 20
 PREFIX = "prepare."
@@ -62,20 +64,20 @@ def make(request: Request, console: Console) -> Prepared:
     return done
 
 
-def prepare_first(
-    dataset: str | None, metadata: Sequence[str], settings: Sequence[str], wanted: bool
-) -> tuple[str, ...]:
-    """For ``run``: prepare the dataset if that is wanted; returns the settings that are the run's.
+def split_settings(
+    dataset: str | None, recipe: str | None, metadata: Sequence[str], settings: Sequence[str], wanted: bool
+) -> tuple[Request | None, tuple[str, ...]]:
+    """For ``run``: what is to be prepared first, None for nothing, and the settings that are the run's.
 
     Args:
         dataset: as typed.
+        recipe: as typed; it names the dataset where ``dataset`` does not.
         metadata: parquet files of links.
         settings: all of ``--set``; those of ``prepare.`` are the preparation's.
         wanted: ``--prepare``.
 
     Raises:
-        ConfigError: something to prepare from without ``--prepare``.
-        ReplbenchError: see ``prepare``.
+        ConfigError: something to prepare from without ``--prepare``; an unknown recipe.
     """
     own = [setting for setting in settings if setting.startswith(PREFIX)]
     if not wanted:
@@ -83,20 +85,37 @@ def prepare_first(
             raise ConfigError(
                 "nothing is prepared without --prepare", got=(*metadata, *own)[0], want="--prepare"
             )
-        return tuple(settings)
+        return None, tuple(settings)
     table: dict[str, Any] = {PREFIX[:-1]: {}}
     for setting in own:
         apply_setting(table, setting)
     options = {**table[PREFIX[:-1]], **({"metadata": tuple(metadata)} if metadata else {})}
-    folders = [
-        setting.partition("=")[2] for setting in settings if setting.startswith("dataset.options.path=")
-    ]
-    console = Console(stderr=True)
-    done = make(Request(dataset or "", options, Path(folders[-1]) if folders else None), console)
+    named = named_dataset(dataset, recipe, settings)
+    path = named.get("options", {}).get("path", "")
+    request = Request(named["name"], options, Path(path) if path else None)
+    return request, tuple(setting for setting in settings if setting not in own)
+
+
+def named_dataset(dataset: str | None, recipe: str | None, settings: Sequence[str]) -> dict[str, Any]:
+    """The section ``dataset`` of the run that was typed, as far as it says something."""
+    table = base_table(Typed(dataset=dataset, recipe=recipe))
+    found = {"dataset": table.get("dataset", {}) if dataset is None else dataset_table(dataset, table)}
+    for setting in settings:
+        if setting.startswith("dataset."):
+            apply_setting(found, setting)
+    return {"name": "openmoji", **found["dataset"]}
+
+
+def prepare_first(request: Request, console: Console) -> None:
+    """For ``run``: prepare and tell what happened.
+
+    Raises:
+        ReplbenchError: see ``prepare``; images of an earlier preparation are missing.
+    """
+    done = make(request, console)
     for line in lines(done):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
     check_lost(done.lost, done)
-    return tuple(setting for setting in settings if setting not in own)
 
 
 def lines(done: Prepared) -> list[str]:
@@ -122,7 +141,7 @@ def check_lost(lost: Sequence[Row], done: Prepared) -> None:
             where=done.folder,
             got=f"fingerprint {done.manifest.facts['fingerprint'][:12]}",
             want=done.expected[:12],
-            hint="What matches is kept and loads as another dataset.",
+            hint="Run the same command to fetch them again; what matches is kept and loads as another dataset.",
         )
 
 

@@ -13,6 +13,8 @@ from typing import Any
 from rich.console import Console
 
 from replication_bench import machine, plugins
+from replication_bench.commands.prepare import Request as Preparation
+from replication_bench.commands.prepare import prepare_first
 from replication_bench.commands.progress import Bars, new_progress
 from replication_bench.config import RunConfig
 from replication_bench.optimisers import check_optimiser
@@ -116,11 +118,20 @@ def draw_pairs(run: Run, result: Result) -> None:
     reporter.draw(result, run.folder, lambda name: run.bench.view(train[name]), run.config.measure.pairs)
 
 
-def run(request: Request, out: Path, as_json: bool, track: str = "none") -> None:
-    """Run, then print one table, or one array of results."""
+def run(
+    request: Request,
+    out: Path,
+    as_json: bool,
+    track: str = "none",
+    preparation: Preparation | None = None,
+) -> None:
+    """Prepare the dataset where that is asked for, run, then print one table, or one array of results."""
     machine.keep_freed_memory()
+    console = Console(stderr=True)
     with joined(machine.choose_device()) as processes, processes.together():
-        done, reference = execute(request, out, Console(stderr=True), track, processes)
+        if preparation is not None:
+            processes.first(partial(prepare_first, preparation, console))
+        done, reference = execute(request, out, console, track, processes)
     if processes.is_main:
         show(done, reference, as_json)
 

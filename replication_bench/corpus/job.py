@@ -9,6 +9,8 @@ from replication_bench.corpus.shard import embed_shard, read_shard_facts
 from replication_bench.embedders.protocol import Embedder
 from replication_bench.errors import DataError, ReplbenchError
 
+ATTEMPTS = 3  # workers that a shard may kill before it is given up
+
 
 @dataclass(frozen=True)
 class ShardJob:

@@ -6,10 +6,8 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 
-from replication_bench.corpus.job import Outcome, ShardJob, lost, process
+from replication_bench.corpus.job import ATTEMPTS, Outcome, ShardJob, lost, process
 from replication_bench.embedders.pool import MakeEmbedder, new_pool, state
-
-ATTEMPTS = 3
 
 
 def work(job: ShardJob) -> Outcome:

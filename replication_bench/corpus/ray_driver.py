@@ -1,17 +1,19 @@
 """Shards over a Ray cluster by Ray Data: one row a shard, an actor a worker, files on a folder that all nodes share.
 
 Only the names of shards and their outcomes travel through Ray; vectors go to disk where they are made. Ray restarts an
-actor that dies and gives its row to another, so a lost worker costs the shard it had in hand.
+actor that dies and tries its row again, so a lost worker costs the shard it had in hand; a row that keeps killing
+actors is given up.
 """
 
 from __future__ import annotations
 
 import os
+import traceback
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from replication_bench.corpus.job import Outcome, ShardJob, process
+from replication_bench.corpus.job import ATTEMPTS, Outcome, ShardJob, lost, process
 from replication_bench.embedders.pool import MakeEmbedder
 from replication_bench.errors import ConfigError, ReplbenchError, WeightsError
 
@@ -38,12 +40,14 @@ class Worker:
         self.jobs = jobs
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
-        """The outcome of the shard of this number; what stops everything is carried in ``stop``."""
+        """The outcome of the shard of this number; what stops everything is carried in ``stop`` or ``bug``."""
         job = self.jobs[int(row["id"])]
         try:
-            return {**asdict(process(job, self.embedder)), "stop": ""}
+            return {**asdict(process(job, self.embedder)), "stop": "", "bug": ""}
         except ReplbenchError as error:
-            return {**asdict(Outcome(job.shard.stem, error=str(error))), "stop": str(error)}
+            return {**asdict(Outcome(job.shard.stem)), "stop": str(error), "bug": ""}
+        except Exception:  # raised here it would count as a worker that died
+            return {**asdict(Outcome(job.shard.stem)), "stop": "", "bug": traceback.format_exc()}
 
 
 def connect(ray: Any, workers: int | None) -> int:
@@ -81,6 +85,7 @@ def run_ray(
         WeightsError: Ray is not installed.
         ConfigError: the cluster cannot be reached.
         ReplbenchError: a folder cannot be written.
+        RuntimeError: a bug in a worker, with its traceback.
     """
     if not jobs:
         return
@@ -88,16 +93,26 @@ def run_ray(
     count = min(connect(ray, workers), len(jobs))
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
-    # one block a shard: a block is what a lost worker loses
-    shards = ray.data.range(len(jobs), override_num_blocks=len(jobs))
+    context.max_errored_blocks = -1  # a row whose actors all died is left out, and told of below
+    # one block a shard: a block is what a lost worker loses. Made here: a task that reads would wait for a CPU, which
+    # the actors may have taken all of
+    shards = ray.data.from_items([{"id": i} for i in range(len(jobs))], override_num_blocks=len(jobs))
     outcomes = shards.map(
         Worker,
         fn_constructor_args=(make, list(jobs)),
         compute=ray.data.ActorPoolStrategy(size=count, max_tasks_in_flight_per_actor=1),
         num_cpus=1,
         num_gpus=gpus,
+        max_restarts=-1,
+        max_task_retries=ATTEMPTS - 1,
     )
+    missing = {job.shard.stem: job for job in jobs}
     for row in outcomes.iter_rows():
-        if stop := row.pop("stop"):
+        stop, bug = row.pop("stop"), row.pop("bug")
+        if bug:
+            raise RuntimeError(bug)
+        if stop:
             raise ReplbenchError(stop)
+        del missing[row["shard"]]
         yield Outcome(**row)
+    yield from (lost(job, ATTEMPTS) for job in missing.values())

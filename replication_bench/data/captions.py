@@ -1,7 +1,7 @@
 """Captions of the images in a folder.
 
-They come from the first of these that is there: the file that was given; ``metadata.jsonl`` or ``metadata.csv`` of
-Hugging Face's ImageFolder (``file_name`` relative to that file, and ``text``, ``caption`` or ``prompt``); a
+They come from the first of these that is there: the file that was given; ``metadata.jsonl``, ``.csv`` or ``.parquet``
+of Hugging Face's ImageFolder (``file_name`` relative to that file, and ``text``, ``caption`` or ``prompt``); a
 ``<name>.txt`` beside each image, first line, or a ``<name>.json`` with a caption, as img2dataset writes them; the only
 JSON file in the folder, or its only ``*combined_captions.json``, in the layout of DCR (Somepalli et al., arXiv
 2305.20086): ``{image: [captions]}``.
@@ -25,7 +25,7 @@ from replication_bench.errors import DataError
 
 COLUMNS = ("text", "caption", "prompt")
 COMBINED = "combined_captions.json"
-FORMS = "metadata.jsonl or .csv (file_name, text), <name>.txt beside each, or one .json {image: [captions]}"
+FORMS = "metadata.jsonl, .csv or .parquet (file_name, text), <name>.txt beside each, or one .json {image: [captions]}"
 
 Captions = dict[str, tuple[str, ...]]  # by relative path of the image
 Entry = tuple[str, list[str]]  # an image as its caption file names it, and its captions
@@ -56,8 +56,22 @@ def as_captions(value: object, where: object) -> list[str]:
     return [text.strip() for text in texts if text.strip()]
 
 
+def parquet_rows(path: Path) -> list[Any]:
+    """The rows of a parquet file; DataError if it is none."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        return list(pq.read_table(path).to_pylist())
+    except (OSError, pa.ArrowException) as error:
+        raise DataError("captions that are not parquet", where=path, got=error) from error
+
+
 def metadata_rows(path: Path) -> Iterator[Any]:
-    """The rows of a ``.csv`` or ``.jsonl`` file; DataError if it has another form."""
+    """The rows of a ``.csv``, ``.jsonl`` or ``.parquet`` file; DataError if it has another form."""
+    if path.suffix == ".parquet":
+        yield from parquet_rows(path)
+        return
     text = read_text(path)
     if path.suffix == ".csv":
         try:
@@ -151,16 +165,16 @@ def captions_in_file(path: Path, folder: Path, names: Sequence[str]) -> Captions
     """
     if path.suffix == ".json":
         return assign(json_entries(path), loose_match(names), path, strict=not path.name.endswith(COMBINED))
-    if path.suffix not in (".jsonl", ".csv"):
-        raise DataError("an unknown kind of caption file", where=path, want=".json, .jsonl or .csv")
+    if path.suffix not in (".jsonl", ".csv", ".parquet"):
+        raise DataError("an unknown kind of caption file", where=path, want=".json, .jsonl, .csv or .parquet")
     parent, top = path.resolve().parent, folder.resolve()
     base = parent.relative_to(top).as_posix() if parent.is_relative_to(top) else ""
     return assign(metadata_entries(path, base), exact_match(names), path)
 
 
 def metadata_files(folder: Path) -> list[Path]:
-    """Every ``metadata.jsonl`` below ``folder``, or else every ``metadata.csv``; hidden folders left out."""
-    for name in ("metadata.jsonl", "metadata.csv"):
+    """Every ``metadata.jsonl`` below ``folder``, or else ``.csv``, or else ``.parquet``; hidden folders left out."""
+    for name in ("metadata.jsonl", "metadata.csv", "metadata.parquet"):
         if found := sorted(path for path in folder.rglob(name) if not is_hidden(path.relative_to(folder))):
             return found
     return []

@@ -175,31 +175,3 @@ def test_a_cluster_that_does_not_come_up_is_one_line(tmp_path: Path, monkeypatch
     monkeypatch.setattr("replication_bench.corpus.ray_driver.ray_library", lambda: ray)
     with pytest.raises(ConfigError, match=r"timed out during startup\. Run the same"):
         list(run_ray(jobs_of([tmp_path / "a.tar"], tmp_path), MadeEmbedder))
-
-
-@pytest.mark.slow
-def test_ray_with_two_workers_survives_the_loss_of_one_and_gives_the_same_index(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    ray = pytest.importorskip("ray", reason="needs the extra 'ray'")
-    pytest.importorskip("ray.data", reason="needs the extra 'ray'")
-    shards = write_shards(tmp_path / "tars")
-    embedded(shards, tmp_path / "local")
-    monkeypatch.setenv("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
-    where = {"env_vars": {"PYTHONPATH": str(Path(__file__).parent)}}
-    ray.init(
-        num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR", runtime_env=where
-    )
-    make = partial(MadeEmbedder, kill=str(tmp_path / "killed"))
-    try:
-        outcomes = sorted(run_ray(jobs_of(shards, tmp_path / "ray"), make, 2), key=lambda one: one.shard)
-    finally:
-        ray.shutdown()
-    assert (tmp_path / "killed").exists()
-    assert [(one.shard, one.rows, one.error) for one in outcomes] == [(s.stem, 5, "") for s in shards]
-    queries = np.random.default_rng(0).standard_normal((9, 24))
-    local, distributed = (
-        merged(shards, tmp_path / name, tmp_path / f"{name}-index") for name in ("local", "ray")
-    )
-    np.testing.assert_array_equal(local.rows[:], distributed.rows[:])
-    np.testing.assert_array_equal(local.search(queries, 3).ids, distributed.search(queries, 3).ids)

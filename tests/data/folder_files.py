@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from PIL import Image
 
 
@@ -33,6 +34,9 @@ def filled(folder: Path, names: Sequence[str] = ("1.png", "2.png", "10.png"), tx
 
 
 def write_metadata(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
+    if path.suffix == ".parquet":
+        pd.DataFrame(list(rows)).to_parquet(path)
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.suffix == ".jsonl":
         path.write_text("\n".join(json.dumps(row, ensure_ascii=False) for row in rows), encoding="utf-8")

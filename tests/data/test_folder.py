@@ -26,7 +26,7 @@ def test_captions_beside_the_images(tmp_path: Path) -> None:
     assert captions(Folder(str(tmp_path)).load()) == expected
 
 
-@pytest.mark.parametrize("suffix", [".jsonl", ".csv"])
+@pytest.mark.parametrize("suffix", [".jsonl", ".csv", ".parquet"])
 @pytest.mark.parametrize("column", ["text", "caption", "prompt"])
 def test_captions_from_metadata(tmp_path: Path, suffix: str, column: str) -> None:
     filled(tmp_path)

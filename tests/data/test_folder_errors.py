@@ -42,7 +42,7 @@ def test_images_without_captions(tmp_path: Path) -> None:
     (tmp_path / "1.txt").write_text("only this one", encoding="utf-8")
     (tmp_path / "10.txt").write_text("\n", encoding="utf-8")
     assert refusal(Folder(str(tmp_path))) == (
-        f"images without captions; in {tmp_path}; got 2 of 3, first 2.png; want metadata.jsonl or .csv "
+        f"images without captions; in {tmp_path}; got 2 of 3, first 2.png; want metadata.jsonl, .csv or .parquet "
         "(file_name, text), <name>.txt beside each, or one .json {image: [captions]}"
     )
 
@@ -124,9 +124,11 @@ def test_malformed_captions(tmp_path: Path, name: str, text: str | bytes, line: 
 
 def test_a_caption_file_that_is_missing_or_of_another_kind(tmp_path: Path) -> None:
     folder = str(filled(tmp_path / "images", txt=True))
-    (tmp_path / "c.parquet").touch()
-    line = refusal(Folder(folder, captions=str(tmp_path / "c.parquet")))
-    assert line == f"an unknown kind of caption file; in {tmp_path}/c.parquet; want .json, .jsonl or .csv"
+    (tmp_path / "c.txt").touch()
+    line = refusal(Folder(folder, captions=str(tmp_path / "c.txt")))
+    assert (
+        line == f"an unknown kind of caption file; in {tmp_path}/c.txt; want .json, .jsonl, .csv or .parquet"
+    )
     assert "cannot be read" in refusal(Folder(folder, captions=str(tmp_path / "c.json")))
 
 

@@ -304,6 +304,23 @@ def command(*words: str) -> tuple[int, str, str]:
     return status, out.getvalue(), err.getvalue()
 
 
+def prepared(rank: int) -> tuple[list[int], tuple[int, str, str]]:
+    """Which of the processes prepares the data of a run, and how the command ends where that is a mistake."""
+    from replication_bench.commands import prepare
+
+    make, seen = prepare.make, []
+
+    def refuse(*_: Any) -> Any:
+        seen.append(rank)
+        raise ConfigError(f"mistake in {rank}")
+
+    prepare.make = refuse
+    try:
+        return seen, command("run", "--dataset", "laion-subset", "--prepare", "--metadata", "x.parquet")
+    finally:
+        prepare.make = make
+
+
 def embedded() -> dict[str, int]:
     """How many images each embedder is given in this process from now on."""
     from replication_bench.embedders.torch_embedder import TorchEmbedder
@@ -347,6 +364,7 @@ def main(folder: Path) -> None:
             "batch": command(*words, "--set", "train.batch_size=1"),
             "other": command("doctor"),
         }
+        found["prepared"] = prepared(rank)
         counts = embedded()
         found["command"] = command(*words)
         found["embedded"] = counts

@@ -291,6 +291,13 @@ def test_a_user_s_mistake_is_one_line_of_the_main_process(seen: Seen, name: str,
     assert second == (2, "", "")
 
 
+def test_the_main_process_alone_prepares_and_its_mistake_is_everyone_s(seen: Seen) -> None:
+    assert [work["prepared"] for work in seen.together] == [
+        ([0], (2, "", "replbench: mistake in 0\n")),
+        ([], (2, "", "")),
+    ]
+
+
 def test_a_mistake_in_one_process_ends_all(seen: Seen) -> None:
     first, second = (work["errors"] for work in seen.together)
     for name in ("alone_at_the_end", "beside_a_message"):

@@ -202,7 +202,6 @@ def test_auto_and_what_it_means_here_are_one_training(
         {"precision": "bf16"},
         {"train": TrainConfig(budget=9)},
         {"train": TrainConfig(learning_rate=1e-3)},
-        {"train": TrainConfig(precision="fp16")},
         {"train": TrainConfig(fused=False)},
         {"train": TrainConfig(channels_last=False)},
     ],

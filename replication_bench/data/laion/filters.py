@@ -44,9 +44,9 @@ def numbers(column: Any) -> Any:
 
 
 def aspect(sides: Columns) -> Any:
-    """Ratio of the longer to the shorter side."""
+    """Ratio of the longer to the shorter side; no value where one is missing."""
     width, height = map(numbers, sides)
-    return pc.divide(pc.max_element_wise(width, height), pc.min_element_wise(width, height))
+    return pc.divide(pc.max_element_wise(width, height, skip_nulls=False), shorter(sides))
 
 
 def equals(text: str) -> Callable[[Columns], Any]:

@@ -53,7 +53,7 @@ def hold_out(
         embedder: judges likeness; None for equal content alone.
         step: begins a progress bar.
     """
-    by_hash = {row.sha256: images[row.id] for row in rows if row.sha256}
+    by_hash = {row.sha256: images[row.id] for row in rows if row.present}
     hashes = sorted(by_hash)  # equal contents in equal batches on every machine
     labels = list(range(len(hashes)))
     if embedder is not None:
@@ -63,7 +63,7 @@ def hold_out(
         )
     chosen = choose_groups(groups_of(hashes, labels), asked.heldout_share)
     return [
-        replace(row, split=HELDOUT if row.sha256 in chosen else TRAIN) if row.sha256 else row for row in rows
+        replace(row, split=HELDOUT if row.sha256 in chosen else TRAIN) if row.present else row for row in rows
     ]
 
 

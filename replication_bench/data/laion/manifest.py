@@ -22,6 +22,7 @@ from replication_bench.store import write_atomic
 
 FORMAT = 1
 NAME = "manifest.jsonl"
+FACTS = {"asked": dict, "metadata": list}  # without which no request can be compared with a manifest
 TRAIN, HELDOUT = "train", "heldout"
 
 
@@ -33,13 +34,13 @@ class Row:
         id: its place in the choice, nine digits; equal on every machine.
         url: the link.
         caption: its text.
-        sha256: of the file that arrived; empty where it is dead or not yet fetched.
+        sha256: of the file that arrived, also where it is missing now; empty where it is dead or not yet fetched.
         bytes: size of that file.
         width: in pixels.
         height: in pixels.
         extension: of that file by its content.
         split: ``train`` or ``heldout``; empty where there is no image, or no split yet.
-        reason: why there is no image; empty where there is one.
+        reason: why there is no image; empty where there is one. With a hash, the image arrived once and is missing.
     """
 
     id: str
@@ -66,6 +67,16 @@ class Row:
             raise ValueError(f"a row that cannot be: {self.id} {self.url}")
 
     @property
+    def present(self) -> bool:
+        """Whether its image is there."""
+        return bool(self.sha256) and not self.reason
+
+    @property
+    def missing(self) -> bool:
+        """Whether its image arrived once, is not there, and could not be fetched again."""
+        return bool(self.sha256) and bool(self.reason)
+
+    @property
     def member(self) -> str:
         """The name of its image within its shard."""
         return f"{self.id}.{self.extension}"
@@ -81,13 +92,18 @@ class Manifest:
     @property
     def arrived(self) -> list[Row]:
         """The rows that have an image."""
-        return [row for row in self.rows if row.sha256]
+        return [row for row in self.rows if row.present]
+
+    @property
+    def missing(self) -> list[Row]:
+        """The rows whose image arrived once and is to be fetched again."""
+        return [row for row in self.rows if row.missing]
 
 
 def examples(rows: Iterable[Row], split: str, load: Any) -> Examples:
     """The rows of one split as examples; ``load`` turns a row into what opens its image."""
     return Examples(
-        tuple(Example(r.id, (r.caption,), load(r), r.sha256) for r in rows if r.sha256 and r.split == split)
+        tuple(Example(r.id, (r.caption,), load(r), r.sha256) for r in rows if r.present and r.split == split)
     )
 
 
@@ -129,6 +145,9 @@ def read_manifest(path: Path) -> Manifest:
             facts, *rows = map(json.loads, file)
         if facts["format"] != FORMAT:
             raise ValueError(f"format {facts['format']}")
+        for name, kind in FACTS.items():
+            if not isinstance(facts[name], kind):
+                raise TypeError(f"{name} is no {kind.__name__}")
         return Manifest(facts, tuple(Row(**row) for row in rows))
     except (OSError, ValueError, TypeError, KeyError, LookupError) as error:
         got = getattr(error, "strerror", None) or f"{type(error).__name__}: {error}"

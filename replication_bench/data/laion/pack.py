@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from replication_bench.data.laion.download import Fetched
 from replication_bench.data.laion.judge import Arrived, Limits, judge
@@ -63,21 +62,23 @@ def stored(folder: Path, rows: Sequence[Row], advance: Callable[[int], None]) ->
 
 
 def judged(row: Row, outcome: Fetched, limits: Limits) -> tuple[Row, bytes]:
-    """The row with what is known of its image, and that image; no bytes where it is dead."""
+    """The row with what is known of its image, and that image; no bytes where it is dead or missing."""
     if outcome.read is None:
-        return replace(row, **dead(outcome.reason)), b""
+        return without(row, outcome.reason), b""
     data = outcome.read()
     arrived = judge(data, limits)
     if isinstance(arrived, str):
-        return replace(row, **dead(arrived)), b""
+        return without(row, arrived), b""
     if row.sha256 and arrived.sha256 != row.sha256:
-        return replace(row, **dead(CHANGED)), b""
+        return without(row, CHANGED), b""
     return replace(row, **asdict(arrived), reason=""), data
 
 
-def dead(reason: str) -> dict[str, Any]:
-    """The fields of a row without an image."""
-    return {**asdict(Arrived("", 0, 0, 0, "")), "split": "", "reason": reason}
+def without(row: Row, reason: str) -> Row:
+    """The row without its image: what a manifest says of one that arrived once stays, so that it can be mended."""
+    if row.sha256:
+        return replace(row, reason=reason)
+    return replace(row, **asdict(Arrived("", 0, 0, 0, "")), split="", reason=reason)
 
 
 def add(archive: tarfile.TarFile, name: str, data: bytes) -> None:
@@ -120,7 +121,7 @@ def pack(
         path = shard_path(folder, int(group[0].id) // SHARD)
         kept: list[Row] = []
         write_atomic(path, partial(fill, group=group, kept=kept, outcomes=outcomes, limits=limits))
-        if not any(row.sha256 for row in kept):
+        if not any(row.present for row in kept):
             path.unlink()
         done += kept
         advance(len(done))

@@ -41,14 +41,20 @@ class Prepared:
     Attributes:
         folder: where.
         manifest: what it holds.
-        lost: rows that an earlier manifest has and this folder has not, with the reason.
-        expected: the fingerprint of that manifest; empty where there was none.
     """
 
     folder: Path
     manifest: Manifest
-    lost: tuple[Row, ...] = ()
-    expected: str = ""
+
+    @property
+    def lost(self) -> list[Row]:
+        """Rows whose image is to be here and is not, with the reason."""
+        return self.manifest.missing
+
+    @property
+    def expected(self) -> str:
+        """The fingerprint once nothing is lost."""
+        return fingerprint([replace(row, reason="") if row.missing else row for row in self.manifest.rows])
 
 
 def embedder_of(asked: Preparation) -> Embedder | None:
@@ -140,7 +146,7 @@ def prepare(
         out: the folder.
         step: begins a progress bar.
         given: the manifest of another machine, whose images are verified and fetched where they are missing.
-        retry: whether dead links are fetched again; the split is then made anew.
+        retry: whether dead links are fetched again; the split is then made anew, if no image is missing.
 
     Raises:
         ReplbenchError: input that cannot be used, a full disk, no image at all.
@@ -170,19 +176,19 @@ def complete(
     rows = list(base.rows)
     have = stored(out, rows, step("verify", len(rows))) if before else {}
     if before and not retry:
-        have |= {row.id: Fetched(reason=row.reason) for row in rows if row.reason}
+        have |= {row.id: Fetched(reason=row.reason) for row in rows if row.reason and not row.missing}
     if missing := [row for row in rows if row.id not in have]:
         have |= fetch(missing, asked, out, step)
         rows = pack(rows, have, out, limits_of(asked), step("pack", len(rows)))
     elif unchanged:
-        return finish(base, before, out)
-    if not any(row.sha256 for row in rows):
+        return finish(base, out)
+    if not any(row.present for row in rows):
         raise nothing_arrived(save(base, rows, out), out)
-    if not before or retry:
+    if not before or (retry and not any(row.missing for row in rows)):
         images = stored(out, rows, lambda done: None)
         rows = hold_out(rows, images, asked, embedder, step)
         base = replace(base, facts={**base.facts, "split": split_facts(asked, embedder)})
-    return finish(save(base, rows, out), before, out)
+    return finish(save(base, rows, out), out)
 
 
 def limits_of(asked: Preparation) -> Limits:
@@ -205,7 +211,7 @@ def fetch(missing: Sequence[Row], asked: Preparation, out: Path, step: Step) -> 
 
 def save(base: Manifest, rows: Sequence[Row], out: Path) -> Manifest:
     """Write the manifest, and only then drop what led to it."""
-    arrived = sum(bool(row.sha256) for row in rows)
+    arrived = sum(row.present for row in rows)
     counts = {"picked": len(rows), "arrived": arrived, "dead": len(rows) - arrived}
     facts = {**base.facts, **counts, "reasons": reasons(rows), "downloader": f"img2dataset {VERSION}"}
     manifest = Manifest({**facts, "fingerprint": fingerprint(rows)}, tuple(rows))
@@ -215,15 +221,11 @@ def save(base: Manifest, rows: Sequence[Row], out: Path) -> Manifest:
     return manifest
 
 
-def finish(manifest: Manifest, before: Manifest | None, out: Path) -> Prepared:
-    """What is to be told, compared with the manifest that was to be fulfilled."""
-    if before is None:
-        return Prepared(out, manifest)
-    wanted = {row.id for row in before.arrived}
-    lost = tuple(row for row in manifest.rows if row.id in wanted and not row.sha256)
+def finish(manifest: Manifest, out: Path) -> Prepared:
+    """What is to be told; DataError where there is no image."""
     if not manifest.arrived:
         raise nothing_arrived(manifest, out)
-    return Prepared(out, manifest, lost, before.facts["fingerprint"])
+    return Prepared(out, manifest)
 
 
 def nothing_arrived(manifest: Manifest, out: Path) -> DataError:

@@ -86,6 +86,12 @@ def test_each_filter_leaves_out_its_rows_and_those_without_a_value(tmp_path: Pat
         picked(path, size=50)
 
 
+def test_a_missing_side_never_passes_the_aspect(tmp_path: Path) -> None:
+    sides = {"WIDTH": [None, 640.0, None, *[640.0] * 57], "HEIGHT": [640.0, None, None, *[640.0] * 57]}
+    found = picked(metadata(tmp_path / "a.parquet", URLS, **sides), size=20, min_side=0)
+    assert found.funnel.left_out["sides beyond 3 to 1"] == 3
+
+
 def test_filters_whose_columns_do_not_exist_are_noted(tmp_path: Path) -> None:
     path = metadata(tmp_path / "a.parquet", URLS, LANGUAGE=None, punsafe=None, WIDTH=None)
     found = picked(path)

@@ -191,6 +191,33 @@ def test_a_second_call_verifies_and_fetches_only_what_is_damaged(
     assert "got seed = 0; want seed = 3" in err
 
 
+def test_what_cannot_be_fetched_again_is_asked_for_until_the_subset_is_whole(
+    web: Web, prepare: Prepare, tmp_path: Path
+) -> None:
+    out, path = tmp_path / "out", tmp_path / "out" / "shards" / "00000.tar"
+    _, facts, _ = prepare(
+        "--metadata", metadata(tmp_path / "m.parquet", good(web, 9)), "--size", 9, "--out", out
+    )
+    before, rows = shards(out), read_manifest(out / NAME).rows
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    web.gone.update(url.removeprefix(web.url("")[:-1]) for url in good(web, 9))
+    for again in ((), ("--retry",), ()):
+        status, offline, err = prepare("--out", out, *again)
+        assert status == 2
+        assert "images are not those of the manifest" in err
+        assert f"want {facts['fingerprint'][:12]}. Run the same command" in err
+        assert 0 < offline["arrived"] < 9
+        left = read_manifest(out / NAME)
+        assert [(row.sha256, row.split) for row in left.rows] == [(row.sha256, row.split) for row in rows]
+        assert LaionSubset(str(out)).load().fingerprint == offline["fingerprint"] != facts["fingerprint"]
+    path.unlink()
+    assert "none of the links gave an image" in prepare("--out", out)[2]
+    web.gone.clear()
+    status, again, err = prepare("--out", out)
+    assert (status, again["fingerprint"], again["differs"]) == (0, facts["fingerprint"], []), err
+    assert (shards(out), read_manifest(out / NAME).rows) == (before, rows)
+
+
 def test_another_machine_fulfils_the_manifest_or_lists_what_differs(
     web: Web, prepare: Prepare, tmp_path: Path
 ) -> None:
@@ -240,6 +267,23 @@ def test_a_manifest_from_anybody_cannot_name_files_of_this_machine(
     (tmp_path / "given.jsonl").write_text(text)
     status, _, err = prepare("--manifest", tmp_path / "given.jsonl", "--size", 9, "--out", tmp_path / "b")
     assert (status, "there is another subset" in err, "got size = 4; want size = 9" in err) == (2, True, True)
+
+
+@pytest.mark.parametrize(
+    ("facts", "got"),
+    [
+        ({"format": 1}, "KeyError: 'asked'"),
+        ({"format": 1, "asked": {}}, "KeyError: 'metadata'"),
+        ({"format": 1, "asked": [], "metadata": []}, "TypeError: asked is no dict"),
+        ([1], "TypeError: list indices"),
+    ],
+)
+def test_a_manifest_without_its_facts_is_one_line(
+    prepare: Prepare, tmp_path: Path, facts: object, got: str
+) -> None:
+    (tmp_path / "given.jsonl").write_text(json.dumps(facts) + "\n")
+    status, _, err = prepare("--manifest", tmp_path / "given.jsonl", "--out", tmp_path / "b")
+    assert (status, "the manifest cannot be read" in err, f"got {got}" in err) == (2, True, True), err
 
 
 def test_when_every_link_is_dead_it_is_one_line_and_retry_fetches_them(

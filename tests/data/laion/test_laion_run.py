@@ -81,6 +81,14 @@ def test_something_to_prepare_from_needs_the_word(command: Command, words: list[
     assert (status, "unknown key 'prepare.sise'. Did you mean 'size'?" in err) == (2, True)
 
 
+def test_a_recipe_names_what_is_prepared(command: Command, tmp_path: Path) -> None:
+    for words in (("--recipe", "laion-subset"), ("--set", "dataset.name=laion-subset")):
+        status, _, err = command("run", *words, "--prepare", "--metadata", tmp_path / "no.parquet")
+        assert (status, "no metadata there" in err) == (2, True), err
+    status, _, err = command("run", "--recipe", "smoke", "--prepare")
+    assert (status, "needs no preparation" in err) == (2, True), err
+
+
 def test_the_metadata_is_part_of_the_request(web: Web, quick: Path, command: Command, tmp_path: Path) -> None:
     options = ("--size", 6, "--min-side", 32, "--embedder", "none", "--img2dataset", quick)
     metadata(tmp_path / "a" / "a.parquet", [web.url(f"ok/{i}.png") for i in range(8)])
