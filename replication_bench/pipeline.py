@@ -159,6 +159,7 @@ class Run:
             self.config.sample,
             self.seeds,
             public=self.bench.splits.public,
+            reserved=frozenset(e.sha256 for e in (*self.bench.splits.train, *self.bench.splits.heldout)),
             method=self.method,
             embedder=self.bench.embedder,
             vectors=lambda examples: self.bench.vectors(examples, lambda done: None),
