@@ -91,3 +91,4 @@ def test_a_method_that_lacks_something_here_is_not_called_broken(
     assert "broken" not in out
     assert "replbench: cannot be checked here: gc has no captions" in err
     assert len(err.splitlines()) == 1
+    assert ".." not in err
