@@ -143,18 +143,18 @@ class DualFusion(Method):
         )
 
     def dataset(self, data: Examples, ctx: Context) -> Examples:
-        """The same; refuses objects that are training images.
+        """The same; refuses objects that are private or held-out images, left out by an earlier part or not.
 
         Raises:
             DataError: no objects, or private ones.
         """
-        private = {example.sha256 for example in data}
+        private = {example.sha256 for example in data} | ctx.reserved
         shared = sum(example.sha256 in private for example in self.pool(ctx).examples)
         if shared:
             raise DataError(
-                "objects must not be training images",
+                "objects must not be training or held-out images",
                 where="methods.df.objects",
-                got=f"{shared} of the training set in '{self.objects}'",
+                got=f"{shared} of them in '{self.objects}'",
             )
         return data
 

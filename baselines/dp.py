@@ -97,8 +97,20 @@ class Dp(Method):
         """Refuse to begin where training could not.
 
         Raises:
-            ConfigError: the gradients of single rows would be wrong: scaled losses, several processes.
+            ConfigError: the gradients of single rows would be wrong or absent: scaled losses, activations that are
+                computed again, compiled layers, several processes.
         """
+        if ctx.train.gradient_checkpointing:
+            raise ConfigError(
+                "dp needs the activations of one pass",
+                where="train.gradient_checkpointing",
+                got="true",
+                want="false; methods.dp.physical=1 saves memory",
+            )
+        if ctx.train.compile != "no":
+            raise ConfigError(
+                "dp needs the layers as they are", where="train.compile", got=ctx.train.compile, want="no"
+            )
         if ctx.train.precision == "fp16":
             raise ConfigError(
                 "dp cannot scale losses", where="train.precision", got="fp16", want="fp32 or bf16"

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from replication_bench.data.example import Example, Examples
 from replication_bench.denoiser import Denoiser
+from replication_bench.errors import ConfigError
 from replication_bench.method import Context, Encoded, Method
 from replication_bench.prediction import levels
 from replication_bench.ranges import positive
@@ -72,6 +73,20 @@ class LossCut(Method):
 
     def __post_init__(self) -> None:
         positive("threshold", self.threshold)
+
+    def check(self, ctx: Context) -> None:
+        """Refuse a batch in several passes: the mean is over the kept rows of all of it.
+
+        Raises:
+            ConfigError: ``train.accumulate`` is above 1.
+        """
+        if ctx.train.accumulate > 1:
+            raise ConfigError(
+                "losscut takes a batch in one pass",
+                where="train.accumulate",
+                got=ctx.train.accumulate,
+                want="1; train.gradient_checkpointing saves memory too",
+            )
 
     def loss(self, denoiser: Denoiser, encoded: Encoded, t: Tensor, noise: Tensor, ctx: Context) -> Tensor:
         """The plain loss, its mean taken over the kept rows; one more network call a row, without gradient."""

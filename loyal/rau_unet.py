@@ -22,6 +22,7 @@ from loyal.skips import CONFIG_KEY, put_blocks, skip_tensors
 from replication_bench.errors import ConfigError, WeightsError
 from replication_bench.seeds import Seeds
 
+PLAIN = "a plain UNet2DConditionModel, such as the backbone that the run began from"
 UNet = TypeVar("UNet", bound=nn.Module)
 
 
@@ -29,8 +30,13 @@ def check_skips(unet: Any, transfer: Transfer) -> None:
     """Whether ``transfer`` can be put on this U-Net.
 
     Raises:
-        ConfigError: the U-Net has no such skip, or ``no_skip`` finds too few channels to stand in for one.
+        ConfigError: several U-Nets in one, blocks added before, no such skip, or ``no_skip`` finds too few channels
+            to stand in for one.
     """
+    if not hasattr(unet, "down_blocks"):
+        raise ConfigError("transfer blocks are put on one U-Net", got=type(unet).__name__, want=PLAIN)
+    if CONFIG_KEY in unet.config:
+        raise ConfigError("this U-Net already has transfer blocks", got=unet.config[CONFIG_KEY], want=PLAIN)
     tensors = skip_tensors(unet)
     present = dict.fromkeys(tensor.name for tensor in tensors)
     for name in transfer.skips:
@@ -64,10 +70,6 @@ def add_transfer_blocks(
     """
     model: Any = unet
     transfer = Transfer(skip_names(skips), block, init, trainable, convs, seed)
-    if not hasattr(model, "down_blocks"):
-        raise ConfigError("transfer blocks are put on one U-Net", got=type(unet).__name__)
-    if CONFIG_KEY in model.config:
-        raise ConfigError("this U-Net already has transfer blocks", got=model.config[CONFIG_KEY])
     check_skips(model, transfer)
     put_blocks(model, transfer.options)
     draw_all(model, init, seed)

@@ -39,6 +39,8 @@ def lay_out(network: nn.Module, channels_last: Switch, backend: Backend, device:
     if switched(channels_last, device):
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if backend != "no":
+        # else a second network takes the graph of the first one's code as it is, hooks of methods left out
+        torch._dynamo.config.skip_nnmodule_hook_guards = False
         network.compile(backend=backend)
 
 

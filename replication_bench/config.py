@@ -11,7 +11,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, PositiveInt, ValidationError
 
 from replication_bench.errors import ConfigError, did_you_mean
 from replication_bench.measured import MeasureConfig as MeasureConfig
@@ -44,7 +44,9 @@ class TrainConfig(TrainSpeed):
 
     budget: int | str = "demo"
     budget_rule: Literal["total", "per_stage"] = "total"
-    budgets: dict[str, int] = Field(default_factory=lambda: {"tiny": 32, "demo": 10_000, "full": 60_000})
+    budgets: dict[str, PositiveInt] = Field(
+        default_factory=lambda: {"tiny": 32, "demo": 10_000, "full": 60_000}
+    )
     pixels: int | None = Field(default=None, gt=0)
     batch_size: int = Field(default=32, gt=0)
     learning_rate: float = Field(default=5e-4, gt=0)
@@ -64,17 +66,18 @@ class TrainConfig(TrainSpeed):
         Raises:
             ConfigError: an unknown name, or a number below 1.
         """
-        if isinstance(self.budget, str) and not self.budget.lstrip("+-").isdigit():
-            if self.budget not in self.budgets:
-                raise ConfigError(
-                    f"unknown budget '{self.budget}'", hint=did_you_mean(self.budget, self.budgets)
-                )
-            return self.budgets[self.budget]
-        if int(self.budget) < 1:
+        if self.budget in self.budgets:
+            return self.budgets[str(self.budget)]
+        try:
+            images = int(self.budget)
+        except ValueError:
+            hint = did_you_mean(str(self.budget), self.budgets)
+            raise ConfigError(f"unknown budget '{self.budget}'", hint=hint) from None
+        if images < 1:
             raise ConfigError(
                 "the budget must be positive", where="--budget", got=self.budget, want="1 or more images"
             )
-        return int(self.budget)
+        return images
 
     def resolved(self) -> dict[str, Any]:
         """What can change trained weights, plain: the budget in images, no names of budgets that were not chosen."""

@@ -53,6 +53,7 @@ class Context:
         seeds: the run's random streams, for draws that belong to no step and no image.
         training: the examples that the networks learn from, after the hook ``dataset``.
         public: images of the dataset that are neither private nor held out; may be empty.
+        reserved: content hashes of all private and held-out images of the dataset.
         method: the whole method of the run, for a part that must know what it is combined with; while training the
             parts that change training alone.
         embedder: the copy detector of the run.
@@ -70,6 +71,7 @@ class Context:
     seeds: Seeds = field(default_factory=lambda: Seeds(0))
     training: Examples | None = None
     public: Examples | None = None
+    reserved: frozenset[str] = frozenset()
     method: Method | None = None
     embedder: Embedder | None = None
     vectors: Callable[[Examples], Vectors] | None = None

@@ -43,7 +43,7 @@ class ReplbenchError(Exception):
         parts += [f"got {got}"] if got is not None else []
         parts += [f"want {want}"] if want is not None else []
         line = "; ".join(parts)
-        super().__init__(" ".join((f"{line}. {hint}" if hint else line).split()))
+        super().__init__(" ".join((f"{line.removesuffix('.')}. {hint}" if hint else line).split()))
 
     def moved(self, where: object) -> Self:
         """The same mistake at another place: who raises it may know less of where it stands than who calls."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,32 @@ from replication_bench.errors import PluginError
 
 if TYPE_CHECKING:
     from replication_bench.method import Method
+
+# packages that a part of replbench needs, by distribution: the module, and what pip is to install
+OPTIONAL = {
+    "open_clip_torch": ("open_clip", "replbench[clip]"),
+    "peft": ("peft", "replbench[lora]"),
+    "opacus": ("opacus", "replbench[dp]"),
+    "bitsandbytes": ("bitsandbytes", "replbench[8bit]"),
+    "textblob": ("textblob", "replbench[captions]"),
+    "torch-fidelity": ("torch_fidelity", "replbench[fid]"),
+    "timm": ("timm", "replbench[imagenet]"),
+    "datasets": ("datasets", "replbench[huggingface]"),
+    "ray": ("ray", "replbench[ray]"),
+}
+
+
+def optional(distribution: str) -> str:
+    """The version of a package of ``OPTIONAL``.
+
+    Raises:
+        PluginError: it is not installed.
+    """
+    module, install = OPTIONAL[distribution]
+    try:
+        return version(distribution)
+    except PackageNotFoundError as error:
+        raise missing(module, install) from error
 
 
 def missing(module: str, install: str, got: object = None) -> PluginError:

@@ -17,8 +17,11 @@ RECORDED = (
     "transformers",
     "accelerate",
     "faiss-cpu",
+    "faiss-gpu-cu12",
     "numpy",
     "onnxruntime",
+    "pillow",
+    "resvg-py",
     "replbench",
 )
 

@@ -27,7 +27,7 @@ from replication_bench.provenance import dataset_record, embedder_record, method
 from replication_bench.results import Cost, Measurement, Result, read_result
 from replication_bench.sampling import Sample, Sampler, plan
 from replication_bench.seeds import Seeds
-from replication_bench.store import locked, slug, write_json
+from replication_bench.store import locked, slug, sweep, write_json
 from replication_bench.trained.cost import ON_TRUST, cost_of
 from replication_bench.trained.facts import trained_part, training_facts
 from replication_bench.trained.record import Training, write_training
@@ -85,14 +85,15 @@ class Run:
         """
         with ExitStack() as held:
             self.processes.first(lambda: held.enter_context(locked(self.folder)))
+            self.processes.first(lambda: sweep(self.folder))
             found = self.processes.first(self.finished)
             if found is not None:
                 return found
             self.write_config()
             jobs = self.jobs()
             trainer, training = self.train(jobs)
-            with self.timed("sample"):
-                samples, network, calls = self.sample(trainer, jobs)
+            with self.timed("sample") as tell:
+                samples, network, calls = self.sample(trainer, jobs, tell)
             with self.timed("measure"):
                 vectors = embed_all(self, samples)
                 measurements = self.processes.first(lambda: measure_run(self, samples, vectors))
@@ -111,14 +112,23 @@ class Run:
         check_seen(self.processes, self.folder)
 
     @contextmanager
-    def timed(self, name: str) -> Iterator[None]:
-        """Add the seconds of a step to what earlier attempts spent on it."""
-        start = time.monotonic()
-        try:
-            yield
-        finally:
+    def timed(self, name: str) -> Iterator[Callable[[], None]]:
+        """Add the seconds of a step to what earlier attempts spent on it.
+
+        What is yielded adds those until now: called where work is kept, so that a killed run still tells its cost.
+        """
+        since = time.monotonic()
+
+        def tell() -> None:
+            nonlocal since
+            before, since = since, time.monotonic()
             if self.processes.is_main:
-                self.add_seconds(name, time.monotonic() - start)
+                self.add_seconds(name, since - before)
+
+        try:
+            yield tell
+        finally:
+            tell()
 
     def add_seconds(self, name: str, spent: float) -> None:
         """Write seconds that a step took to those before."""
@@ -149,6 +159,7 @@ class Run:
             self.config.sample,
             self.seeds,
             public=self.bench.splits.public,
+            reserved=frozenset(e.sha256 for e in (*self.bench.splits.train, *self.bench.splits.heldout)),
             method=self.method,
             embedder=self.bench.embedder,
             vectors=lambda examples: self.bench.vectors(examples, lambda done: None),
@@ -187,7 +198,7 @@ class Run:
             return trainer, None
         facts = training_facts(self, trainer.data)
         found = self.processes.first(lambda: share(self.out, self.folder, jobs, facts))
-        with self.timed("train"):
+        with self.timed("train") as tell:
             if not self.processes.first(lambda: all(job.final.exists() for job in jobs)):
                 trainer.encoder.warm()
             for job in jobs:
@@ -197,7 +208,7 @@ class Run:
                     advance(done)
                     self.watch.loss(loss)
 
-                trainer.train_stage(job, progress)
+                trainer.train_stage(job, progress, tell)
         return trainer, found or self.processes.first(lambda: self.record_training(facts))
 
     def trains(self) -> bool:
@@ -216,9 +227,12 @@ class Run:
         return training
 
     def sample(
-        self, trainer: Trainer, jobs: list[StageJob]
+        self, trainer: Trainer, jobs: list[StageJob], tell: Callable[[], None]
     ) -> tuple[tuple[Sample, ...], dict[str, int], float]:
-        """Generate every missing image; returns the samples, parameter counts and network calls an image."""
+        """Generate every missing image; returns the samples, parameter counts and network calls an image.
+
+        ``tell`` is called after each batch.
+        """
         load = (lambda job: trainer.build(job.stage)) if self.config.tuned else trainer.load
         networks = [parked(load(job), self.config.sample) for job in jobs]
         weights = [p for network in networks for p in network.parameters()]
@@ -232,7 +246,13 @@ class Run:
         sampler = Sampler(self.method, denoiser, self.context, self.config.sample, self.seeds)
         samples = plan(self.bench.splits.train, self.config.sample.samples)
         advance = self.watch.step(f"{self.config.method.name}: sample", len(samples))
-        return samples, counts, sampler.run(samples, self.folder / "samples", advance, self.processes)
+
+        def progress(done: int) -> None:
+            advance(done)
+            if done:
+                tell()
+
+        return samples, counts, sampler.run(samples, self.folder / "samples", progress, self.processes)
 
     def write_result(
         self, passed: dict[str, Any], cost: Cost, measurements: tuple[Measurement, ...]

@@ -96,9 +96,16 @@ def base_table(request: Request) -> dict[str, Any]:
 
 
 def dataset_table(text: str, table: dict[str, Any]) -> dict[str, Any]:
-    """The dataset section for ``--dataset``: a name, or a folder of captioned images."""
+    """The dataset section for ``--dataset``: a name, or a folder of captioned images.
+
+    Raises:
+        PluginError: an unknown name, and a folder of that name is at hand.
+    """
     if "/" in text or text.startswith("."):
         return {"name": "folder", "options": {"path": str(Path(text))}}
+    if text not in plugins.available("datasets") and Path(text).is_dir():
+        hint = f"For the folder of that name: --dataset ./{text}"
+        raise PluginError(f"unknown dataset '{text}'", hint=hint)
     before = table.get("dataset", {})
     return before if before.get("name") == text else {"name": text}
 

@@ -15,6 +15,7 @@ from replication_bench.backbone import Backbone, to_images
 from replication_bench.config import SampleConfig
 from replication_bench.data.example import Examples
 from replication_bench.denoiser import Denoiser
+from replication_bench.errors import ConfigError, WeightsError
 from replication_bench.method import Conditioning, Context, Method, SampleBatch
 from replication_bench.processes import ALONE, Processes
 from replication_bench.seeds import Seeds
@@ -47,6 +48,21 @@ def new_scheduler(backbone: Backbone, config: SampleConfig) -> Any:
     scheduler = classes[config.scheduler].from_config(backbone.scheduler.config, clip_sample=False)
     scheduler.set_timesteps(config.steps)
     return scheduler
+
+
+def check_steps(backbone: Backbone, config: SampleConfig) -> None:
+    """Whether the noise schedule has as many timesteps as are asked for.
+
+    Raises:
+        ConfigError: it has fewer.
+    """
+    if config.steps > backbone.num_timesteps:
+        raise ConfigError(
+            "more steps than timesteps",
+            where="sample.steps",
+            got=config.steps,
+            want=f"at most {backbone.num_timesteps}",
+        )
 
 
 class CountingDenoiser:
@@ -97,12 +113,23 @@ class Sampler:
         return rows / len(samples)
 
     def write(self, batch: Sequence[Sample], folder: Path, manifest: Path) -> None:
-        """Generate one batch: the PNGs first, the manifest last."""
+        """Generate one batch: the PNGs first, the manifest last.
+
+        Raises:
+            WeightsError: the images are no numbers.
+        """
         before = self.counter.rows
         prompts = tuple(
             self.method.prompt(sample.caption, self.seeds.numpy("prompt", sample.index)) for sample in batch
         )
-        images = to_images(self.ctx.backbone.decode_latents(self.latents(batch, prompts)))
+        decoded = self.ctx.backbone.decode_latents(self.latents(batch, prompts))
+        if not bool(decoded.isfinite().all()):
+            raise WeightsError(
+                "samples that are not finite",
+                where=manifest,
+                hint="Did the training diverge? With finite weights, try sample.precision=fp32.",
+            )
+        images = to_images(decoded)
         for sample, image in zip(batch, images, strict=True):
             write_atomic(folder / f"{sample.id}.png", lambda path, image=image: image.save(path))  # type: ignore[misc]
         entries = [

@@ -53,6 +53,18 @@ def write_atomic(path: Path, write: Callable[[Path], object]) -> None:
         temporary.unlink(missing_ok=True)
 
 
+LEFT = re.compile(r"\..+-[a-z0-9_]{8}(\.\w+)?")  # what ``tempfile`` makes of the names here
+
+
+def sweep(folder: Path) -> None:
+    """Remove the temporaries that killed processes left in ``folder``; only for who holds its lock."""
+    for path in [path for path in folder.rglob(".*") if LEFT.fullmatch(path.name)]:
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+
+
 def link(source: Path, target: Path) -> None:
     """Give a file a second name that lives on when the first is removed; a copy where the disk knows no such thing.
 

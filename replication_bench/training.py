@@ -23,7 +23,7 @@ from replication_bench.processes import ALONE, Processes, launch, sharded
 from replication_bench.processes.rows import AllRows, split_losses
 from replication_bench.seeds import Seeds
 from replication_bench.store import write_atomic
-from replication_bench.trained.weights import load_network, load_optimiser, read_checkpoint
+from replication_bench.trained.weights import check_finite, load_network, load_optimiser, read_checkpoint
 
 READERS = 8  # threads that open images ahead of time
 Progress = Callable[[int, float], None]  # images seen in this stage, mean loss when it was last read
@@ -104,9 +104,21 @@ class Trainer:
         self.seeds, self.accelerator, self.config = seeds, accelerator, ctx.train
         self.processes = processes
 
-    def train_stage(self, job: StageJob, progress: Progress) -> None:
-        """Train until ``job.final`` exists; continues from a checkpoint where there is one."""
+    def train_stage(
+        self, job: StageJob, progress: Progress, saved: Callable[[], None] = lambda: None
+    ) -> None:
+        """Train until ``job.final`` exists; continues from a checkpoint where there is one.
+
+        Args:
+            job: the stage.
+            progress: told after each step.
+            saved: called where a checkpoint was written.
+
+        Raises:
+            WeightsError: weights that are not finite, found where they would be written.
+        """
         if self.processes.first(job.final.exists):
+            self.processes.first(lambda: job.checkpoint.unlink(missing_ok=True))
             progress(job.images, float("nan"))
             return
         network = self.build(job.stage)
@@ -120,8 +132,10 @@ class Trainer:
             since += stop - start
             if since >= self.config.checkpoint_images and stop < job.images:
                 state.save(job.checkpoint, stop)
+                saved()
                 since = 0
         weights = state.weights()
+        self.processes.first(lambda: check_finite(weights, f"stage {job.stage.name}"))
         self.processes.first(lambda: write_atomic(job.final, lambda path: save_file(weights, path)))
         self.processes.first(lambda: job.checkpoint.unlink(missing_ok=True))
         self.accelerator.free_memory()
@@ -276,9 +290,14 @@ class TrainingState:
         return {name: value.detach().cpu().contiguous() for name, value in source.items()}
 
     def save(self, path: Path, images: int) -> None:
-        """Write everything that the next step depends on, whole: other numbers of processes can go on from it."""
+        """Write everything that the next step depends on, whole: other numbers of processes can go on from it.
+
+        Raises:
+            WeightsError: weights that are not finite.
+        """
         parts = (self.network.state_dict(), self.average, self.optimiser.state_dict())
         network, average, optimiser = map(sharded.whole, parts)
+        self.processes.first(lambda: check_finite(network, f"image {images} of {path.parent.name}"))
         state = {"images": images, "network": network, "average": average, "optimiser": optimiser}
         if (
             self.accelerator.scaler is not None

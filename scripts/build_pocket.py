@@ -2,8 +2,8 @@
 """Build the backbone ``pocket`` from the public drawings and made scenes; see docs/pocket.md.
 
 python scripts/build_pocket.py vae --images 1200000
-python scripts/build_pocket.py unet --images 600000
-python scripts/build_pocket.py decoder --images 1200000     better pixels for the same latents
+python scripts/build_pocket.py unet --images 900000
+python scripts/build_pocket.py decoder --images 1100000     better pixels for the same latents
 python scripts/build_pocket.py pack
 python scripts/build_pocket.py evaluate     round trip of held-out images; docs/pocket-samples.png
 """

@@ -45,11 +45,16 @@ def test_help_is_quick_and_imports_nothing_heavy() -> None:
     [
         (["--method", "loyl"], "unknown method 'loyl'. Did you mean 'loyal'?"),
         (["--dataset", "openmojy"], "unknown dataset 'openmojy'. Did you mean 'openmoji'?"),
-        (["--backbone", "pokcet"], "unknown backbone 'pokcet'"),
+        (
+            ["--backbone", "pokcet"],
+            "or random:SHAPE. Did you mean 'pocket'?",
+        ),
         (["--budget", "0"], "the budget must be positive"),
         (["--budget", "-5"], "the budget must be positive"),
+        (["--budget=--5"], "unknown budget '--5'"),
+        (["--set", "train.budgets.tiny=-5"], "train.budgets.tiny: input should be greater than 0"),
         (["--budget", "dem"], "Did you mean 'demo'?"),
-        (["--methd", "none"], "No such option: --methd"),
+        (["--methd", "none"], "No such option: --methd (Possible options: --metadata, --method"),
         (["--set", "train.learning_rat=1"], "unknown key 'train.learning_rat'"),
         (
             ["--set", "methods.loyal.taau=1", "--method", "loyal"],
@@ -93,14 +98,39 @@ def test_unwritable_out(tmp_path: Path, replbench: Command) -> None:
 def test_broken_folders(tmp_path: Path, pictures: Path, replbench: Command) -> None:
     empty = tmp_path / "empty"
     empty.mkdir()
-    assert "empty" in replbench("run", "--dataset", str(empty), "--out", str(tmp_path / "r"))[2]
+
+    def refused(folder: Path, words: str) -> None:
+        status, out, err = replbench("run", "--dataset", str(folder), "--out", str(tmp_path / "r"))
+        assert (status, out) == (2, "")
+        assert words in err
+        assert err.count("\n") == 1
+        assert not (tmp_path / "r").exists()
+
+    refused(empty, "the folder holds no images")
     (pictures / "3.png").write_bytes((pictures / "3.png").read_bytes()[:200])
-    status, _, err = replbench("run", "--dataset", str(pictures), "--out", str(tmp_path / "r"))
-    assert status == 2
-    assert "3.png" in err
+    refused(pictures, f"the image cannot be read; in {pictures / '3.png'}")
     (pictures / "3.png").unlink()
     (pictures / "4.txt").unlink()
-    assert "caption" in replbench("run", "--dataset", str(pictures), "--out", str(tmp_path / "r"))[2]
+    refused(pictures, f"images without captions; in {pictures}; got 1 of 11, first 4.png")
+
+
+def test_more_steps_than_timesteps_are_refused_before_training(
+    tiny: Path, pictures: Path, tmp_path: Path, replbench: Command
+) -> None:
+    flags = arguments(tiny, pictures, tmp_path / "r", "--set", "sample.steps=1001")
+    status, out, err = replbench(*flags)
+    assert (status, out) == (2, "")
+    assert "more steps than timesteps; in sample.steps; got 1001; want at most 1000" in err
+    assert not list(tmp_path.glob("r/*/train"))
+
+
+def test_a_folder_of_an_unknown_datasets_name_is_hinted_at(
+    pictures: Path, monkeypatch: pytest.MonkeyPatch, replbench: Command
+) -> None:
+    monkeypatch.chdir(pictures.parent)
+    status, _, err = replbench("run", "--dataset", "pictures")
+    assert status == 2
+    assert "unknown dataset 'pictures'. For the folder of that name: --dataset ./pictures" in err
 
 
 def test_a_run_end_to_end(tiny: Path, pictures: Path, tmp_path: Path, replbench: Command) -> None:

@@ -110,3 +110,31 @@ def test_an_unknown_base_is_named(tmp_path: Path) -> None:
 def test_what_the_runs_of_a_command_share_cannot_be_swept(key: str) -> None:
     with pytest.raises(ConfigError, match=f"cannot be swept; in --sweep; got {key}"):
         swept(Request(methods=("none",), sweeps=(f"{key}=1,2",)))
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ("train.budgets.tiny=-5", "train.budgets.tiny: input should be greater than 0.*got -5"),
+        ("train.budgets.tiny=0", "train.budgets.tiny: input should be greater than 0.*got 0"),
+        ("train.learning_rate=inf", "train.learning_rate: input should be a finite number.*got inf"),
+        ("sample.guidance_scale=nan", "sample.guidance_scale: input should be a finite number"),
+        ("train.budget='--5'", "unknown budget '--5'"),
+        ("train.budget='\u00b2'", "unknown budget"),
+        ("dataset.options.size=64.0", "no such openmoji split; in size; got 64.0"),
+        (
+            "dataset.options.duplicates=skin-tones",
+            "the 64 drawings have no skin-tone variants; in duplicates",
+        ),
+    ],
+)
+def test_a_value_that_cannot_be_meant_is_one_line(setting: str, words: str) -> None:
+    with pytest.raises(ConfigError, match=words) as caught:
+        resolve_runs(Request(settings=(setting,)))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_path_that_toml_reads_as_a_number_is_one_line() -> None:
+    request = Request(dataset="folder", settings=("dataset.options.path=2024",))
+    with pytest.raises(ConfigError, match="not a path; in path; got 2024; want a text"):
+        resolve_runs(request)

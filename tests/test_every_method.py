@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from small_wordnet import write_wordnet
 
 from replication_bench import cli, plugins
 
@@ -33,14 +34,17 @@ def results(slim: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, d
     """The results of one command, by method."""
     names = [*plugins.available("methods"), *COMPOSED]
     out = tmp_path_factory.mktemp("every") / "runs"
-    cli.main(
-        [
-            *("run", "--dataset", "openmoji", "--budget", "tiny", "--backbone", str(slim), "--out", str(out)),
-            *("--samples", str(SAMPLES)),
-            *(word for name in names for word in ("--method", name)),
-            *(word for setting in SETTINGS for word in ("--set", setting)),
-        ]
-    )
+    write_wordnet(out.parent / "dict")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("REPLBENCH_WORDNET", str(out.parent / "dict"))
+        cli.main(
+            [
+                *("run", "--dataset", "openmoji", "--budget", "tiny", "--backbone", str(slim)),
+                *("--samples", str(SAMPLES), "--out", str(out)),
+                *(word for name in names for word in ("--method", name)),
+                *(word for setting in SETTINGS for word in ("--set", setting)),
+            ]
+        )
     written = [json.loads(path.read_text(encoding="utf-8")) for path in out.glob("*/result.json")]
     assert all(len(list(folder.glob("samples/*.png"))) == SAMPLES for folder in out.iterdir())
     return {result["method"]["name"]: result for result in written}
@@ -72,6 +76,7 @@ def test_a_composition_has_the_facts_of_all_its_parts(results: dict[str, dict[st
     whole = facts(results["loyal+gc+df"])
     assert whole["df_objects"] == facts(results["df"])["df_objects"]
     assert whole["generality"] == facts(results["gc"])["generality"]
+    assert 0 <= whole["generality"]["value"] <= 10
     assert results["loyal+gc+df"]["cost"]["images_per_stage"] == {"front": IMAGES // 2, "tail": IMAGES // 2}
 
 

@@ -54,7 +54,8 @@ class Amg(Method):
     Three terms are added to eps while the similarity sigma exceeds its threshold (equations 10 to 17):
     ``-s1 (eps_c - eps_0)``, ``-s2 (eps_N - eps_0)`` with N the neighbour's caption, and
     ``c3 sqrt(1 - abar_t) grad sigma``, where ``s1 = clip(c1 sigma, 0, s0 - 1)`` and
-    ``s2 = clip(c2 sigma, 0, s0 - s1 - 1)``. A sample below its threshold is plain guidance to the bit.
+    ``s2 = clip(c2 sigma, 0, s0 - s1 - 1)``, so that the second acts only while
+    ``c1 sigma < s0 - 1``. A sample below its threshold is plain guidance to the bit.
     With nL2 sigma is negative, so that only the third term acts; that is the paper's use on CIFAR-10. Its numbers on
     Stable Diffusion are of ``embedder``; of the default ``latents``, which needs no embedder, nothing is published.
 

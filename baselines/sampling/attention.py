@@ -82,15 +82,18 @@ def standing(handles: Sequence[RemovableHandle]) -> Iterator[None]:
 
 
 def on_output(module: nn.Module, change: Callable[[Tensor], Tensor]) -> RemovableHandle:
-    """A hook that replaces the module's output by ``change(output)``."""
-    return module.register_forward_hook(lambda _module, _args, output: change(output))
+    """A hook that replaces the module's output by ``change(output)``, in the output's own dtype.
+
+    ``change`` may compute in float32, as samplers do, where the network's weights are narrower.
+    """
+    return module.register_forward_hook(lambda _module, _args, output: change(output).to(output.dtype))
 
 
 def with_mask(attention: nn.Module, mask: Tensor) -> RemovableHandle:
-    """A hook that hands an attention module an additive mask, float [rows, 1, keys]."""
+    """A hook that hands an attention module an additive mask, float [rows, 1, keys], in its input's dtype."""
 
     def add(_module: nn.Module, args: Any, kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-        given = kwargs.get("attention_mask")
-        return args, {**kwargs, "attention_mask": mask if given is None else given + mask}
+        given, added = kwargs.get("attention_mask"), mask.to(args[0])
+        return args, {**kwargs, "attention_mask": added if given is None else given + added}
 
     return attention.register_forward_pre_hook(add, with_kwargs=True)

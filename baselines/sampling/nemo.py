@@ -29,6 +29,7 @@ from replication_bench.method import Context, Method
 REFINEMENTS = ("neurons", "layers", "none")
 PARTS = ("down_blocks", "mid_block")
 CALIBRATION = 64
+ROUNDS = 1000
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,13 @@ class Nemo(Method):
             raise ConfigError(
                 "the threshold is lowered", where="theta", got=self.theta, want=f"from {self.theta_min}"
             )
+        if (rounds := self.rounds) > ROUNDS:
+            raise ConfigError(
+                "too many thresholds",
+                where="theta_step",
+                got=f"{self.theta_step} ({rounds} rounds)",
+                want=f"at most {ROUNDS} from theta to theta_min",
+            )
         ranges.boolean("top", self.top)
         if self.threshold is not None:
             ranges.probability("threshold", self.threshold)
@@ -96,10 +104,14 @@ class Nemo(Method):
         reference_captions(self.captions)
 
     @property
+    def rounds(self) -> int:
+        """How many thresholds are tried at most."""
+        return int((self.theta - self.theta_min) / self.theta_step + 1e-9) + 1
+
+    @property
     def thetas(self) -> list[float]:
         """The thresholds in the order in which they are tried."""
-        rounds = int((self.theta - self.theta_min) / self.theta_step + 1e-9) + 1
-        return [self.theta - self.theta_step * index for index in range(rounds)]
+        return [self.theta - self.theta_step * index for index in range(self.rounds)]
 
     @torch.no_grad()
     def wrap(self, denoiser: Denoiser, ctx: Context) -> Denoiser:

@@ -31,17 +31,20 @@ Statistics = list[Moments]
 
 
 def activation(values: Tensor) -> Tensor:
-    """A layer's value states [n, tokens, width] as one number a neuron: mean absolute value, [n, width]."""
-    return values.abs().mean(1)
+    """A layer's value states [n, tokens, width] as one number a neuron: mean absolute value, float32 [n, width]."""
+    return values.float().abs().mean(1)
 
 
 def statistics(layers: Sequence[Any], captions: Sequence[str], backbone: Backbone) -> Statistics:
-    """Moments of every layer; value layers see the text alone, so no network is called."""
+    """Moments of every layer, where the backbone computes; value layers see the text alone, so no network is called.
+
+    The layers may be of another dtype, or wait on another device for their turn.
+    """
     parts: list[list[Tensor]] = [[] for _ in layers]
     for start in range(0, len(captions), CHUNK):
         states = backbone.encode_text(captions[start : start + CHUNK])
         for part, layer in zip(parts, layers, strict=True):
-            part.append(activation(layer.to_v(states)))
+            part.append(activation(layer.to_v(states.to(layer.to_v.weight))).to(states.device))
     return [Moments(values.mean(0), values.std(0)) for values in map(torch.cat, parts)]
 
 

@@ -51,6 +51,17 @@ def packages() -> str:
     return ", ".join(f"{name} {version}" for name, version in machine.package_versions().items())
 
 
+def package(name: str) -> Callable[[], str]:
+    """Whether a package is there that only some parts need."""
+
+    def look() -> str:
+        from replication_bench.extras import optional
+
+        return optional(name)
+
+    return look
+
+
 def search() -> str:
     """Whether FAISS is there."""
     import numpy as np
@@ -109,9 +120,12 @@ def backbones() -> str:
 
 def show(as_json: bool) -> None:
     """Print every finding."""
+    from replication_bench.extras import OPTIONAL
+
     looks: dict[str, Callable[[], str]] = {
         "device": device,
         "packages": packages,
+        **{f"optional package {name}": package(name) for name in OPTIONAL},
         "search": search,
         "SSCD weights": sscd,
         **{f"embedder {name}": embedder(name) for name in embedder_names()},

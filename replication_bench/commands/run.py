@@ -25,6 +25,7 @@ from replication_bench.processes.launch import check_recipe
 from replication_bench.progress import NAME, Recorder
 from replication_bench.resolve import Request, resolve_runs
 from replication_bench.results import Result
+from replication_bench.sampling import check_steps
 from replication_bench.store import check_writable
 from replication_bench.sweep import swept
 from replication_bench.tracking import Tracked, check_tracker
@@ -76,6 +77,7 @@ def make_ready(run: Run, lent: bool = False) -> None:
     processes = run.bench.processes
     check_same(processes, run.id, run.bench.device, run.precision)
     run.jobs()
+    check_steps(run.bench.backbone, run.config.sample)
     if processes.first(run.finished) is None:
         with processes.main_first():
             run.prepare()

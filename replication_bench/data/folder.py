@@ -40,7 +40,7 @@ class Folder:
         duplicate_threshold: similarity above which two images are one group, in [-1, 1].
 
     Raises:
-        ConfigError: a share or threshold out of range.
+        ConfigError: a path that is no text, a share or threshold out of range.
     """
 
     path: str = ""
@@ -50,6 +50,9 @@ class Folder:
     duplicate_threshold: float = 0.75
 
     def __post_init__(self) -> None:
+        for name in ("path", "captions", "heldout"):
+            if not isinstance(value := getattr(self, name), str):
+                raise ConfigError("not a path", where=name, got=repr(value), want="a text, such as ./2024")
         if not 0 < self.heldout_share < 1:
             got = self.heldout_share
             raise ConfigError("no such share", where="heldout_share", got=got, want="between 0 and 1")

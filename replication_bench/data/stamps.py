@@ -100,7 +100,7 @@ class Stamps:
     size: int = 64
 
     def __post_init__(self) -> None:
-        if self.size not in SIZES:
+        if self.size not in SIZES or not isinstance(self.size, int):
             raise ConfigError(
                 "no such stamps split", where="size", got=self.size, want=" or ".join(map(str, SIZES))
             )

@@ -16,11 +16,16 @@ from replication_bench.config import TrainConfig
 from replication_bench.data.example import Example, Examples
 from replication_bench.denoiser import Denoiser, UNetDenoiser
 from replication_bench.embedders.protocol import Vectors
+from replication_bench.errors import ReplbenchError
 from replication_bench.method import Conditioning, Context, Encoded, Method, SampleBatch, Stage, Step
 from replication_bench.seeds import Seeds
 from replication_bench.testing.tiny import picture
 
 ROWS = 4
+
+
+class CannotCheck(ReplbenchError):  # noqa: N818 - beside CheckFailed
+    """A check that cannot run here, since something is missing that the subject needs."""
 
 
 class CheckFailed(AssertionError):  # noqa: N818 - a failed assertion, as its base is

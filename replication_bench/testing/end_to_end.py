@@ -17,10 +17,11 @@ from replication_bench import plugins
 from replication_bench.commands.run import make_ready
 from replication_bench.config import MeasureConfig, NamedOptions, RunConfig, SampleConfig, TrainConfig
 from replication_bench.data.example import Embed, Examples, Splits
+from replication_bench.errors import ReplbenchError
 from replication_bench.pipeline import Run
 from replication_bench.resolve import build_method
 from replication_bench.results import Result, read_result
-from replication_bench.testing.case import ROWS, Case, example, expect
+from replication_bench.testing.case import ROWS, CannotCheck, Case, example, expect
 from replication_bench.workbench import Workbench
 
 NAME = "under-test"
@@ -105,7 +106,11 @@ class Unwatched:
 
 
 def run_once(case: Case, out: Path) -> tuple[Run, Result]:
-    """One small run of the method on the backbone of ``case``, by way of its name and parameters, as a user's."""
+    """One small run of the method on the backbone of ``case``, by way of its name and parameters, as a user's.
+
+    Raises:
+        CannotCheck: such a run is refused before it begins.
+    """
     options = json.loads(json.dumps(asdict(case.method)))
     with (
         offered("methods", type(case.method)),
@@ -122,7 +127,10 @@ def run_once(case: Case, out: Path) -> tuple[Run, Result]:
             measure=MEASURE,
         )
         run = Run(config, Workbench(config, "cpu"), out, Unwatched())
-        make_ready(run)
+        try:
+            make_ready(run)
+        except ReplbenchError as error:  # what the method needs is not here, which says nothing of the method
+            raise CannotCheck(f"cannot be checked here: {error}") from error
         return run, run.execute({})
 
 

@@ -6,7 +6,8 @@ import functools
 from collections.abc import Callable
 from typing import TypeVar
 
-from replication_bench.testing.case import CheckFailed
+from replication_bench.errors import DataError, PluginError
+from replication_bench.testing.case import CannotCheck, CheckFailed
 
 Subject = TypeVar("Subject")
 Check = Callable[[Subject], None]
@@ -15,7 +16,8 @@ Check = Callable[[Subject], None]
 def registry(checks: list[Check[Subject]]) -> Callable[[Check[Subject]], Check[Subject]]:
     """A decorator that adds a check to ``checks``.
 
-    Whatever the check raises becomes a CheckFailed that starts with its name.
+    Whatever the check raises becomes a CheckFailed that starts with its name; what tells of files or packages that are
+    not here becomes a CannotCheck.
     """
 
     def named(function: Check[Subject]) -> Check[Subject]:
@@ -23,6 +25,10 @@ def registry(checks: list[Check[Subject]]) -> Callable[[Check[Subject]], Check[S
         def check(subject: Subject) -> None:
             try:
                 function(subject)
+            except CannotCheck:
+                raise
+            except (DataError, PluginError) as error:
+                raise CannotCheck(f"cannot be checked here: {error}") from error
             except CheckFailed as error:
                 raise CheckFailed(f"{function.__name__}: {error}") from error
             except Exception as error:

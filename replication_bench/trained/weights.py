@@ -46,6 +46,22 @@ def check_fit(
             raise differs(f"{key} {list(state[key].shape)}", "no such key")
 
 
+def check_finite(state: Mapping[str, Tensor], where: object) -> None:
+    """Whether trained weights are numbers; waits for the device.
+
+    Raises:
+        WeightsError: they are not.
+    """
+    broken = [name for name, value in state.items() if not bool(value.isfinite().all())]
+    if broken:
+        raise WeightsError(
+            "training diverged",
+            where=where,
+            got=f"{len(broken)} of {len(state)} tensors that are not finite, such as {broken[0]}",
+            hint="Lower train.learning_rate or raise train.warmup_images.",
+        )
+
+
 def load_network(network: nn.Module, final: Path) -> nn.Module:
     """``network`` with the trained weights in the file ``final``, loaded strictly.
 

@@ -129,6 +129,15 @@ def test_missing_unknown_and_private_objects_are_refused(ctx: Context, examples:
             DualFusion(objects=objects).dataset(examples, replace(ctx, public=public, memo={}))
 
     refuse("public", Examples(()), DataError, "no public images")
-    refuse("public", Examples(examples.items[:2]), DataError, "2 of the training set")
+    refuse("public", Examples(examples.items[:2]), DataError, "got 2 of them in")
     refuse("openmojy", Examples(()), PluginError, "Did you mean 'openmoji'")
     refuse("./nowhere", Examples(()), DataError, "nowhere")
+
+
+def test_images_that_an_earlier_part_left_out_and_held_out_ones_are_no_objects(
+    one: Context, examples: Examples
+) -> None:
+    ctx = replace(one, reserved=frozenset({OBJECT.sha256}), memo={})
+    assert DualFusion().dataset(examples, one) is examples
+    with pytest.raises(DataError, match="objects must not be training or held-out images"):
+        DualFusion().dataset(examples, ctx)

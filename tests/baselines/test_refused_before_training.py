@@ -10,8 +10,12 @@ from typing import Any
 import pytest
 from diffusers import UNet2DConditionModel
 
+from baselines.dp import Dp
+from baselines.losscut import LossCut
 from loyal.method import Loyal
+from replication_bench.config import TrainConfig
 from replication_bench.errors import ConfigError
+from replication_bench.method import Context, Method
 
 
 @pytest.mark.parametrize(
@@ -57,3 +61,21 @@ def test_loyal_asks_for_skips_of_the_backbone(
         return
     with pytest.raises(ConfigError, match=words):
         Loyal(**options).check(ctx)
+
+
+@pytest.mark.parametrize(
+    ("method", "setting"),
+    [
+        (LossCut(), {"accumulate": 2}),
+        (Dp(), {"gradient_checkpointing": True}),
+        (Dp(), {"compile": "inductor"}),
+    ],
+    ids=str,
+)
+def test_options_of_speed_that_would_make_another_method_are_refused(
+    method: Method, setting: dict[str, Any]
+) -> None:
+    backbone: Any = None
+    method.check(Context(backbone, TrainConfig()))
+    with pytest.raises(ConfigError, match=f"train.{next(iter(setting))}; got"):
+        method.check(Context(backbone, TrainConfig(**setting)))

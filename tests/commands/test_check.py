@@ -80,3 +80,15 @@ def test_what_is_no_method_is_one_line(capsys: pytest.CaptureFixture[str], name:
         main(["check", name])
     assert stopped.value.code == 2
     assert message in capsys.readouterr().err
+
+
+def test_a_method_that_lacks_something_here_is_not_called_broken(
+    replbench: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REPLBENCH_WORDNET", "/nowhere")
+    status, out, err = replbench("check", "gc")
+    assert status == 2
+    assert "broken" not in out
+    assert "replbench: cannot be checked here: gc has no captions" in err
+    assert len(err.splitlines()) == 1
+    assert ".." not in err

@@ -51,7 +51,11 @@ def splits_of(dataset: OpenMoji) -> tuple:  # type: ignore[type-arg]
 
 
 def test_the_note_limits_the_floor_to_the_chosen_set() -> None:
-    assert "the false-positive rate hold for this chosen set only" in OpenMoji().load().note
+    plain, varied = (OpenMoji(size=192, duplicates=kind).load().note for kind in ("none", "skin-tones"))
+    for note in (plain, varied):
+        assert "the false-positive rate hold for this chosen set only" in note
+    assert "no pair above SSCD 0.5" in plain
+    assert "no pair" not in varied
 
 
 def test_codes_are_padded_and_without_variation_selectors() -> None:

@@ -107,6 +107,18 @@ def test_an_export_is_a_backbone_whose_code_is_not_run(loyal: Path, runs: dict[s
         torch.testing.assert_close(theirs, ours(x_t, t, cond), rtol=1e-5, atol=1e-5)
 
 
+def test_transfer_blocks_are_not_put_on_an_export_that_has_some(
+    loyal: Path, tmp_path: Path, replbench: Export
+) -> None:
+    status, _, err = replbench(
+        *("run", "--dataset", "openmoji", "--backbone", loyal, "--method", "loyal", "--budget", 8),
+        *("--set", "measure.embedder=pixels", "--out", tmp_path / "runs"),
+    )
+    assert status == 2
+    assert "transfer blocks are put on one U-Net; got RoutedUNet; want a plain UNet2DConditionModel" in err
+    assert not list(tmp_path.glob("runs/*/train"))
+
+
 def test_an_export_is_sampled_measured_and_exported_again_without_training(
     loyal: Path, runs: dict[str, Path], export: Export, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

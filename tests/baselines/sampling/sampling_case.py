@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,6 +14,7 @@ from replication_bench.backbone import Backbone
 from replication_bench.config import SampleConfig, TrainConfig
 from replication_bench.data.example import Examples
 from replication_bench.method import Conditioning, Context, Method, SampleBatch
+from replication_bench.networks import ready_to_sample
 from replication_bench.sampling import Sample, Sampler
 from replication_bench.seeds import Seeds
 from replication_bench.testing.case import example
@@ -40,14 +41,13 @@ def sampler(
     steps: int = 4,
     scale: float = 3.0,
     training: Examples | None = EXAMPLES,
+    speed: Mapping[str, Any] | None = None,
     **context: Any,
 ) -> Sampler:
-    """A sampler of ``method`` on networks as above."""
-    config = SampleConfig(steps=steps, guidance_scale=scale)
-    built = networks(backbone, method)
-    ctx = Context(
-        backbone, TrainConfig(), config, Seeds(0), training=training, networks=tuple(built), **context
-    )
+    """A sampler of ``method`` on networks as above; ``speed`` holds keys of ``SampleSpeed``."""
+    config = SampleConfig(steps=steps, guidance_scale=scale, **(speed or {}))
+    built = ready_to_sample(networks(backbone, method), config, torch.device("cpu"))
+    ctx = Context(backbone, TrainConfig(), config, Seeds(0), training=training, networks=built, **context)
     with Seeds(0).ambient("denoiser"):
         denoiser = method.denoiser(built)
     return Sampler(method, denoiser, ctx, config, Seeds(0))

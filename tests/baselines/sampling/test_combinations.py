@@ -82,3 +82,22 @@ def test_wen_looks_through_rens_attention(backbone: Backbone) -> None:
 def test_loyal_alone_is_not_touched_by_the_sampling_methods_being_there(backbone: Backbone) -> None:
     plain = latents(sampler(backbone, Loyal()), [0, 1])
     assert torch.equal(plain, latents(sampler(backbone, built("loyal")), [0, 1]))
+
+
+SAMPLING = ["ren", "nemo", "wen", "sail", "initnoise", "amg", "cfg-static", "cfg-dynamic", "gni"]
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("name", SAMPLING)
+def test_every_sampling_method_works_in_every_precision(
+    backbone: Backbone, name: str, precision: str
+) -> None:
+    """The sampler computes in float32 while the networks do not: hooks inside them meet the networks' dtype."""
+    method = built(name)
+    found, plain = (
+        latents(sampler(backbone, one, steps=2, speed={"precision": precision}), [0, 1])
+        for one in (method, Method())
+    )
+    assert found.isfinite().all()
+    assert found.dtype == torch.float32
+    assert not torch.allclose(found, plain, atol=1e-3)

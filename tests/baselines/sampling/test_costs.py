@@ -38,6 +38,7 @@ CASES: dict[str, list[tuple[Method, dict[str, int]]]] = {
         (Amg(**ALWAYS), {"A": 0}),
         (Amg(similarity="images", **ALWAYS), {"A": 0}),
         (Amg(similarity="embedder", c1=0.1, **ALWAYS), {"A": S}),
+        (Amg(similarity="embedder", **ALWAYS), {"A": 0}),  # the first term takes all of the scale
         (Amg(similarity="embedder", low=2, high=2), {"A": 0}),
     ],
     "`nemo`": [(Nemo(seeds=n, threshold=1.0), {"K": n, "E": 0, "C": 0}) for n in (2, 3)]

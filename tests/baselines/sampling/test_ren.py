@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from loyal.method import Loyal
 from replication_bench.backbone import Backbone
 from replication_bench.compose import compose
 from replication_bench.method import Method, SampleBatch
+from replication_bench.testing import load_backbone, tiny_backbone
 
 
 def attention_by_hand(
@@ -120,3 +122,15 @@ def test_networks_are_found_behind_wrappers(backbone: Backbone) -> None:
     twice = Ren().wrap(Ren().wrap(run.counter, ctx), ctx)
     assert any(network is run.counter.denoiser for network in networks_of(twice, ctx))
     assert len(EXAMPLES) >= len(ctx.samples.prompts)
+
+
+@pytest.mark.slow
+def test_a_compiled_network_keeps_to_its_own_hooks(tmp_path: Path) -> None:
+    """One process samples ``none`` and then ``ren``: networks of equal code share graphs, but not hooks."""
+    backbone = load_backbone(tiny_backbone(tmp_path / "b", levels=2, channels=8))
+    plain, rescaled = (
+        latents(sampler(backbone, method, steps=1, speed={"compile": "aot_eager"}), [0])
+        for method in (Method(), Ren())
+    )
+    torch.testing.assert_close(rescaled, latents(sampler(backbone, Ren(), steps=1), [0]), atol=1e-3, rtol=0)
+    assert not torch.allclose(plain, rescaled, atol=1e-2)

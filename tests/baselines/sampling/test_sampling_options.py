@@ -32,6 +32,7 @@ OUT_OF_RANGE = [
     (Nemo, {"seeds": 0}),
     (Nemo, {"seeds": 1}),
     (Nemo, {"theta": 0.5}),
+    (Nemo, {"theta_step": 1e-9}),
     (Nemo, {"threshold": 2}),
     (Nemo, {"refinement": "some"}),
     (Nemo, {"tries": 0}),
