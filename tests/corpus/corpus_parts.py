@@ -7,12 +7,17 @@ import json
 import os
 import signal
 import tarfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pytest
 from PIL import Image
 
+from replication_bench.commands import corpus as command
+from replication_bench.config import NamedOptions
 from replication_bench.embedders.protocol import ImageProtocol, Vectors
 
 
@@ -46,6 +51,23 @@ class MadeEmbedder:
         pixels = np.stack([self.protocol.prepare(image).reshape(-1) for image in images]).astype(float)
         rows = (pixels - 128) @ self.projection
         return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+
+
+def build_made(chosen: NamedOptions, log: str = "") -> MadeEmbedder:
+    return MadeEmbedder(**chosen.options, log=log)
+
+
+def choose_made(
+    text: str, defaults: Mapping[str, Any], given: Mapping[str, Any]
+) -> tuple[NamedOptions, MadeEmbedder]:
+    chosen = NamedOptions(name=text, options=dict(given))
+    return chosen, build_made(chosen)
+
+
+def use_made(patch: pytest.MonkeyPatch, log: str = "") -> None:
+    """Lets the command embed with ``MadeEmbedder``, whatever embedder it is asked for."""
+    patch.setattr(command, "build_embedder", partial(build_made, log=log))
+    patch.setattr(command, "choose_embedder", choose_made)
 
 
 def picture(number: int) -> bytes:

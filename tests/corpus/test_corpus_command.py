@@ -2,15 +2,12 @@ from __future__ import annotations
 
 import json
 import resource
-from functools import partial
 from pathlib import Path
 
 import pytest
-from corpus_parts import MadeEmbedder, write_shards, write_tar
+from corpus_parts import use_made, write_shards, write_tar
 
 from replication_bench.cli import main
-from replication_bench.commands import corpus as command
-from replication_bench.config import NamedOptions
 from replication_bench.search import open_index
 
 
@@ -19,13 +16,7 @@ def log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The command with the made embedder in place of ``sscd``; the file notes each batch."""
     path = tmp_path / "log"
     path.touch()
-    made = partial(MadeEmbedder, log=str(path))
-    monkeypatch.setattr(command, "build_embedder", lambda chosen: made(**chosen.options))
-    monkeypatch.setattr(
-        command,
-        "choose_embedder",
-        lambda text, defaults, given: (NamedOptions(name=text, options=given), made(**given)),
-    )
+    use_made(monkeypatch, log=str(path))
     return path
 
 

@@ -5,22 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from corpus_parts import MadeEmbedder, write_shards
+from corpus_parts import use_made, write_shards
 
 from replication_bench.cli import main
-from replication_bench.commands import corpus as command
 from replication_bench.search import open_index
 
 ray = pytest.importorskip("ray", reason="needs the extra 'ray'")
 pytest.importorskip("ray.data", reason="needs the extra 'ray'")
-
-
-def made(name: str, options: dict[str, Any]) -> MadeEmbedder:
-    return MadeEmbedder(**options)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -29,7 +23,7 @@ def cluster() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(Path(__file__).parent))
         patch.setenv("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
-        patch.setattr(command, "build_embedder", made)
+        use_made(patch)
         yield
         ray.shutdown()
 

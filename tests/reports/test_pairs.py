@@ -178,7 +178,8 @@ def no_rows(run: Path) -> None:
 
 
 def no_number(run: Path) -> None:
-    write_run(run, [match("00000", "0", float("nan"))])
+    row = match("00000", "0", 0.5).model_dump() | {"similarity": float("nan")}
+    pq.write_table(pa.Table.from_pylist([row]), run / "matches.parquet")
 
 
 def null_id(run: Path) -> None:
