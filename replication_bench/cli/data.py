@@ -30,7 +30,9 @@ def prepare(
     ] = None,
     retry: Annotated[bool, typer.Option("--retry", help="Fetch dead links again.")] = False,
     min_side: Annotated[int | None, typer.Option(help="Least width and height in pixels (256).")] = None,
-    max_aspect: Annotated[float | None, typer.Option(help="Longer side over shorter side (3).")] = None,
+    max_aspect: Annotated[
+        float | None, typer.Option(help="Longer side over shorter side (3); 0 for all.")
+    ] = None,
     language: Annotated[str | None, typer.Option(help="Of the column LANGUAGE (en), or any.")] = None,
     max_punsafe: Annotated[float | None, typer.Option(help="Of the column punsafe (0.1); 1 for all.")] = None,
     nsfw: Annotated[str | None, typer.Option(help="Of the column NSFW (UNLIKELY), or any.")] = None,

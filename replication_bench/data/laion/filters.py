@@ -69,7 +69,7 @@ def filters_of(asked: Preparation) -> list[Filter]:
             Filter("min_side", f"a side below {least}", sides, lambda c: pc.greater_equal(shorter(c), least)),
         ),
         (
-            longest < float("inf"),
+            longest > 0,
             Filter(
                 "max_aspect",
                 f"sides beyond {longest:g} to 1",

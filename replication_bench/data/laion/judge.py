@@ -41,7 +41,7 @@ def size_fault(width: int, height: int, limits: Limits) -> str:
         return f"more than {limits.max_pixels} pixels"
     if min(width, height) < limits.min_side:
         return f"a side below {limits.min_side} pixels"
-    if max(width, height) > limits.max_aspect * min(width, height):
+    if limits.max_aspect and max(width, height) > limits.max_aspect * min(width, height):
         return f"sides beyond {limits.max_aspect:g} to 1"
     return ""
 

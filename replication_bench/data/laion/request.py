@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 
 from replication_bench.config import Section, config_error
 from replication_bench.errors import ConfigError, did_you_mean
@@ -25,7 +25,7 @@ class Preparation(Section):
         url_column: name of the column of links; empty for ``url`` in any case.
         caption_column: name of the column of captions; empty for ``text`` or ``caption`` in any case.
         min_side: least width and height in pixels, of the metadata and of the image that arrived.
-        max_aspect: largest ratio of the longer to the shorter side, of both.
+        max_aspect: largest ratio of the longer to the shorter side, of both; 0 for all.
         max_pixels: largest area of an image that arrived.
         language: value of the column ``language``; ``any`` for all.
         max_punsafe: largest value of the column ``punsafe``; 1 for all.
@@ -44,7 +44,7 @@ class Preparation(Section):
     url_column: str = ""
     caption_column: str = ""
     min_side: int = Field(default=256, ge=0)
-    max_aspect: float = Field(default=3.0, ge=1)
+    max_aspect: float = Field(default=3.0, ge=0)
     max_pixels: int = Field(default=89_478_485, gt=0)
     language: str = "en"
     max_punsafe: float = Field(default=0.1, ge=0, le=1)
@@ -55,6 +55,13 @@ class Preparation(Section):
     timeout: int = Field(default=10, gt=0)
     threads: int = Field(default=32, gt=0)
     img2dataset: str = ""
+
+    @field_validator("max_aspect")
+    @classmethod
+    def _is_a_ratio(cls, value: float) -> float:
+        if 0 < value < 1:
+            raise ValueError("is 0, or the longer over the shorter side, at least 1")
+        return value
 
     @property
     def identity(self) -> dict[str, Any]:

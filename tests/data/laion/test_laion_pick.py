@@ -9,10 +9,11 @@ import pandas as pd
 import pytest
 from links import metadata
 
+from replication_bench.data.laion.judge import Limits, size_fault
 from replication_bench.data.laion.metadata import metadata_files
 from replication_bench.data.laion.pick import Picked, pick, rank
-from replication_bench.data.laion.request import Preparation
-from replication_bench.errors import DataError
+from replication_bench.data.laion.request import Preparation, preparation
+from replication_bench.errors import ConfigError, DataError
 
 URLS = [f"http://example.org/{i}.jpg" for i in range(60)]
 
@@ -78,7 +79,7 @@ def test_each_filter_leaves_out_its_rows_and_those_without_a_value(tmp_path: Pat
         "no caption": 2,
         "no http link": 2,
     }
-    off = {"min_side": 0, "max_aspect": float("inf"), "language": "any", "max_punsafe": 1, "nsfw": "any"}
+    off = {"min_side": 0, "max_aspect": 0, "language": "any", "max_punsafe": 1, "nsfw": "any"}
     assert len(picked(path, size=n - 4, **off).links) == n - 4
     with pytest.raises(
         DataError, match=r"got 48 of 60 rows \(left out: 2 a side below 256, .*want 50.*looser"
@@ -147,3 +148,16 @@ def test_memory_grows_with_the_choice_alone(tmp_path: Path) -> None:
     for i in range(5000):
         picker.offer(Link(f"http://x/{i % 3000}", "c"))
         assert len(picker.captions) == len(picker.heap) <= 7
+
+
+@pytest.mark.parametrize(("sides", "fault"), [((900, 100), "sides beyond 3 to 1"), ((300, 100), "")])
+def test_an_image_that_arrived_keeps_to_the_aspect_unless_it_is_off(
+    sides: tuple[int, int], fault: str
+) -> None:
+    assert size_fault(*sides, Limits(min_side=0, max_aspect=3, max_pixels=10**6)) == fault
+    assert size_fault(*sides, Limits(min_side=0, max_aspect=0, max_pixels=10**6)) == ""
+
+
+def test_an_aspect_below_one_is_no_ratio() -> None:
+    with pytest.raises(ConfigError, match=r"max_aspect.*0, or the longer"):
+        preparation({"max_aspect": 0.5})
