@@ -152,7 +152,7 @@ class ImagesRecord(Section):
     Attributes:
         role: ``generated``, ``train`` or ``heldout``.
         path: what was given.
-        kind: ``folder``, ``dcr``, ``webdataset``, ``parquet``, ``huggingface`` or ``index``.
+        kind: ``folder``, ``run``, ``dcr``, ``webdataset``, ``parquet``, ``huggingface`` or ``index``.
         found: images that were found.
         used: images that could be read.
         skipped: what could not be read; ``skipped.csv`` lists it.

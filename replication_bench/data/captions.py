@@ -13,6 +13,7 @@ import csv
 import io
 import json
 import posixpath
+import reprlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
@@ -52,7 +53,7 @@ def as_captions(value: object, where: object) -> list[str]:
     """One caption or a list of them, without the empty ones; DataError for anything but text."""
     texts: list[Any] = value if isinstance(value, list) else [value or ""]
     if not all(isinstance(text, str) for text in texts):
-        raise DataError("a caption that is no text", where=where, got=repr(value), want="strings")
+        raise DataError("a caption that is no text", where=where, got=reprlib.repr(value), want="strings")
     return [text.strip() for text in texts if text.strip()]
 
 

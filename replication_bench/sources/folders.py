@@ -1,14 +1,15 @@
-"""Folders of images, captions not required; and the layout of DCR: ``prompts.txt`` beside ``generations/``."""
+"""Folders of images, captions not required; runs of replbench and of DCR (``prompts.txt`` beside ``generations/``)."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from replication_bench.data.captions import Captions, captions_in_file, find_captions, read_text
 from replication_bench.data.images import list_images
 from replication_bench.data.others import others_in
 from replication_bench.errors import DataError
+from replication_bench.sources.runs import sample_captions, samples_of
 from replication_bench.sources.source import Entry, Source, reading
 
 PROMPTS, GENERATIONS = "prompts.txt", "generations"
@@ -78,18 +79,20 @@ def read_dcr(path: Path, names: Sequence[str]) -> tuple[Captions, tuple[str, ...
 
 
 def captions_of(
-    folder: Path, names: Sequence[str], prompts: Path | None, dcr: Path | None
+    folder: Path, names: Sequence[str], prompts: Path | None, dcr: Path | None, run: Path | None
 ) -> tuple[Captions, tuple[str, ...]]:
-    """Captions with notes: those of ``--prompts``, else of a run of DCR, else what the folder has."""
+    """Captions with notes: those of ``--prompts``, else of a run, else what the folder has."""
     if prompts:
         return read_prompts(prompts, folder, names), ()
-    return read_dcr(dcr, names) if dcr else captions_or_note(folder, names)
+    if dcr:
+        return read_dcr(dcr, names)
+    return captions_or_note(lambda: sample_captions(run) if run else find_captions(folder, names))
 
 
-def captions_or_note(folder: Path, names: Sequence[str]) -> tuple[Captions, tuple[str, ...]]:
-    """Captions where the folder has usable ones; an audit does without, so that a fault is a note and no error."""
+def captions_or_note(find: Callable[[], Captions]) -> tuple[Captions, tuple[str, ...]]:
+    """Captions where there are usable ones; an audit does without, so that a fault is a note and no error."""
     try:
-        return find_captions(folder, names), ()
+        return find(), ()
     except DataError as error:
         return {}, (f"captions are not used: {error}",)
 
@@ -105,11 +108,13 @@ def open_folder(path: str, prompts: Path | None = None) -> Source:
         DataError: no images, or prompts that do not fit.
     """
     folder = Path(path).expanduser()
-    found = dcr_prompts(folder) if folder.is_dir() else None
-    folder, dcr = found or (folder, None)
+    run = samples_of(folder)
+    found = dcr_prompts(folder) if folder.is_dir() and not run else None
+    folder, dcr = found or (run or folder, None)
     images = {file.relative_to(folder).as_posix(): file for file in list_images(folder)}
-    captions, notes = captions_of(folder, list(images), prompts, dcr)
+    captions, notes = captions_of(folder, list(images), prompts, dcr, run)
     entries = (Entry(name, reading(file), captions.get(name, ())) for name, file in images.items())
     others = others_in(folder)
     notes = (*notes, others) if others else notes
-    return Source(path, "dcr" if found else "folder", tuple(entries), notes=notes)
+    kind = "dcr" if found else "run" if run else "folder"
+    return Source(path, kind, tuple(entries), notes=notes)

@@ -62,7 +62,7 @@ class Source:
 
     Attributes:
         path: what was given.
-        kind: ``folder``, ``dcr``, ``webdataset``, ``parquet``, ``huggingface`` or ``index``.
+        kind: ``folder``, ``run``, ``dcr``, ``webdataset``, ``parquet``, ``huggingface`` or ``index``.
         entries: in a stated order.
         skipped: what was found but cannot even be listed, such as the rest of a tar file that is cut.
         notes: what a reader must know.

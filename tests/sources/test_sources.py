@@ -45,6 +45,42 @@ def test_a_run_of_dcr_pairs_lines_with_images_in_natural_order(tmp_path: Path, g
     assert [(e.id, e.captions) for e in source.entries] == [(f"{i}.png", (f"prompt {i}",)) for i in range(11)]
 
 
+def fill_run(folder: Path) -> Path:
+    fill(folder / "samples", ["00000.png", "00001.png", "00002.png"])
+    fill(folder, ["pairs.png"])
+    (folder / "config.json").write_text("{}")
+    for batch, ids in enumerate((["00000", "00001"], ["00002"])):
+        entries = [{"id": name, "caption": f"of {name}", "prompt": f"drawn {name}"} for name in ids]
+        (folder / f"samples/batch-{batch:04d}.json").write_text(json.dumps({"samples": entries}))
+    return folder
+
+
+@pytest.mark.parametrize("given", [".", "samples"])
+def test_a_run_gives_its_samples_with_the_captions_of_their_prompts(tmp_path: Path, given: str) -> None:
+    source = open_source(str(fill_run(tmp_path) / given))
+    assert source.kind == "run"
+    names = ("00000", "00001", "00002")
+    assert [(e.id, e.captions) for e in source.entries] == [(f"{n}.png", (f"of {n}",)) for n in names]
+    assert source.notes == ()
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"samples": [{"id": "00002"}]}', '{"samples": 3}'])
+def test_a_run_whose_list_of_samples_is_broken_is_read_without_captions(tmp_path: Path, content: str) -> None:
+    (fill_run(tmp_path) / "samples" / "batch-0001.json").write_text(content)
+    source = open_source(str(tmp_path))
+    assert ids(source) == ["00000.png", "00001.png", "00002.png"]
+    assert not any(entry.captions for entry in source.entries)
+    assert "list of samples cannot be read" in source.notes[0]
+
+
+def test_a_caption_that_is_no_text_is_told_shortly(tmp_path: Path) -> None:
+    fill(tmp_path, ["1.png"])
+    (tmp_path / "captions.json").write_text(json.dumps({"1.png": [{"id": n} for n in range(1000)]}))
+    (note,) = open_source(str(tmp_path)).notes
+    assert "a caption that is no text" in note
+    assert len(note) < 400 + len(str(tmp_path))
+
+
 def test_images_of_a_batch_of_dcr_share_a_line(tmp_path: Path) -> None:
     fill(tmp_path / "generations", [f"{i}.png" for i in range(12)])
     (tmp_path / "prompts.txt").write_text("a\nb\nc\n")
