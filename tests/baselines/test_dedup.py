@@ -11,7 +11,7 @@ from replication_bench.data.example import Example, Examples
 from replication_bench.embedders.protocol import Vectors
 from replication_bench.method import Context
 from replication_bench.testing import planted_folder
-from replication_bench.testing.case import thumbnails
+from replication_bench.testing.case import vectors_of
 
 pytest.importorskip("faiss")
 
@@ -42,7 +42,7 @@ def test_planted_duplicates_go_and_their_originals_stay(
     planted: tuple[Examples, list[tuple[str, str]]], ctx: Context
 ) -> None:
     data, pairs = planted
-    ctx.vectors = thumbnails
+    ctx.vectors = vectors_of
     method = Dedup(threshold=0.98)
     kept = method.dataset(data, ctx)
     assert set(data.ids) - set(kept.ids) == {duplicate for _, duplicate in pairs}
