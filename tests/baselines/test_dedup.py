@@ -76,3 +76,4 @@ def test_the_threshold_itself_is_no_duplicate() -> None:
     vectors = np.array([[1, 0], [0.5, np.sqrt(0.75)], [1, 0]], dtype=np.float32)
     assert kept_rows(vectors, 0.5) == [0, 1]
     assert kept_rows(vectors, 0.49) == [0]
+    assert kept_rows(np.eye(3, dtype=np.float32), 0.0, block=1) == [0, 1, 2]
