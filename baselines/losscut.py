@@ -13,6 +13,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from baselines.dp import Dp
 from replication_bench.data.example import Example, Examples
 from replication_bench.denoiser import Denoiser
 from replication_bench.errors import ConfigError
@@ -78,8 +79,13 @@ class LossCut(Method):
         """Refuse a batch in several passes: the mean is over the kept rows of all of it.
 
         Raises:
-            ConfigError: ``train.accumulate`` is above 1.
+            ConfigError: ``train.accumulate`` is above 1, or ``dp`` takes rows for themselves.
         """
+        if any(isinstance(part, Dp) for part in getattr(ctx.method, "parts", ())):
+            raise ConfigError(
+                "'losscut' and 'dp' cannot be combined",
+                got="a mean over the kept rows of a batch, and gradients of single rows",
+            )
         if ctx.train.accumulate > 1:
             raise ConfigError(
                 "losscut takes a batch in one pass",

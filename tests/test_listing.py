@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -58,6 +59,9 @@ def test_a_narrow_terminal_cuts_nothing_off(
     out = capsys.readouterr().out
     assert "…" not in out
     assert all(len(line) <= 80 for line in out.splitlines())
+    words = out.split()
+    for default in ("transition=500,", "threshold=0.75", "learning_rate=0.05,", "max_grad_norm=1.0,"):
+        assert default in words  # where it is broken, 0.75 reads as 0.7
 
 
 def test_a_broken_method_of_another_package_is_listed_with_its_error(
@@ -71,6 +75,22 @@ def test_a_broken_method_of_another_package_is_listed_with_its_error(
     (line,) = (line for line in out.splitlines() if line.startswith("broken "))
     assert "cannot be imported; in elsewhere 1.0" in line
     assert line.rstrip().endswith("elsewhere 1.0")
+
+
+def test_a_narrow_terminal_names_another_package_beside_its_method(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = replace(plugins.find("methods", "gn"), name="hush", distribution="other")
+    both = {**plugins.available("methods"), "hush": other}
+    monkeypatch.setattr(plugins, "available", lambda kind: both if kind == "methods" else {})
+    monkeypatch.setenv("COLUMNS", "80")
+    cli.main(["methods"])
+    out = capsys.readouterr().out
+    words = out.split()
+    assert out.splitlines()[0].split()[-1] == "about"
+    assert {*both, "(other", "2305.20086", "transition=500,"} <= {*words}
+    assert "(replbench" not in words
+    assert all(len(line) <= 80 for line in out.splitlines())
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,7 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     "gni, both halves": ("gni", {"halves": "both"}),
     "cfg-static, opposite guidance": ("cfg-static", {"transition": 650, "before": -2}),
     "amg on images, active": ("amg", {"similarity": "images", "low": -10, "high": -9}),
+    "amg by an embedder": ("amg", {"similarity": "embedder", "c1": 0.1, "low": -1, "high": -1}),
     "nemo without refinement": (
         "nemo",
         {"seeds": 1, "theta": 1, "refinement": "none", "threshold": 0.01},

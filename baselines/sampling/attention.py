@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -13,6 +13,8 @@ from torch.utils.hooks import RemovableHandle
 from replication_bench.denoiser import Denoiser
 from replication_bench.errors import ConfigError
 from replication_bench.method import Context
+
+EVERYWHERE = ("",)
 
 
 def unwrapped(denoiser: Denoiser) -> Denoiser:
@@ -34,12 +36,16 @@ def networks_of(denoiser: Denoiser, ctx: Context) -> list[nn.Module]:
     return [*reached, *ctx.networks]
 
 
-def cross_attentions(denoiser: Denoiser, ctx: Context, inside: Sequence[str] = ("",)) -> list[Any]:
-    """The distinct cross-attention modules of all networks, in order.
+def cross_attentions(denoiser: Denoiser, ctx: Context, inside: Sequence[str] = EVERYWHERE) -> list[Any]:
+    """The distinct cross-attention modules of all networks that ``denoiser`` can reach; see ``attentions_in``."""
+    return attentions_in(networks_of(denoiser, ctx), inside)
+
+
+def attentions_in(networks: Iterable[nn.Module], inside: Sequence[str] = EVERYWHERE) -> list[Any]:
+    """The distinct cross-attention modules of some networks, in order.
 
     Args:
-        denoiser: what is called.
-        ctx: names the run's networks.
+        networks: U-Nets, or what holds some.
         inside: parts of a U-Net, such as ``down_blocks``; a module is taken where its path names one of them.
 
     Raises:
@@ -48,7 +54,7 @@ def cross_attentions(denoiser: Denoiser, ctx: Context, inside: Sequence[str] = (
     from diffusers.models.attention_processor import Attention
 
     found: dict[int, Any] = {}
-    for network in networks_of(denoiser, ctx):
+    for network in networks:
         for name, module in network.named_modules():
             if isinstance(module, Attention) and module.is_cross_attention and any(p in name for p in inside):
                 found.setdefault(id(module), module)

@@ -9,7 +9,14 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from baselines.sampling.attention import by_timestep, cross_attentions, on_output, standing, unwrapped
+from baselines.sampling.attention import (
+    attentions_in,
+    by_timestep,
+    cross_attentions,
+    on_output,
+    standing,
+    unwrapped,
+)
 from baselines.sampling.neurons import (
     NeuronSearch,
     Statistics,
@@ -112,6 +119,10 @@ class Nemo(Method):
     def thetas(self) -> list[float]:
         """The thresholds in the order in which they are tried."""
         return [self.theta - self.theta_step * index for index in range(self.rounds)]
+
+    def check(self, ctx: Context) -> None:
+        """Whether the backbone's U-Net has cross-attention on its way down; see ``attentions_in``."""
+        attentions_in([ctx.backbone.unet], PARTS)
 
     @torch.no_grad()
     def wrap(self, denoiser: Denoiser, ctx: Context) -> Denoiser:

@@ -9,7 +9,14 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from baselines.sampling.attention import by_timestep, cross_attentions, on_output, standing, with_mask
+from baselines.sampling.attention import (
+    attentions_in,
+    by_timestep,
+    cross_attentions,
+    on_output,
+    standing,
+    with_mask,
+)
 from baselines.sampling.published import run_by_jain
 from replication_bench import ranges
 from replication_bench.denoiser import Denoiser
@@ -42,6 +49,10 @@ class Ren(Method):
     def __post_init__(self) -> None:
         ranges.positive("scale", self.scale)
         ranges.boolean("mask", self.mask)
+
+    def check(self, ctx: Context) -> None:
+        """Whether the backbone's U-Net has cross-attention; see ``attentions_in``."""
+        attentions_in([ctx.backbone.unet])
 
     def wrap(self, denoiser: Denoiser, ctx: Context) -> Denoiser:
         """The denoiser with rescaled cross-attention in every network that it reaches."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from typing import Any
@@ -71,6 +72,8 @@ def main(arguments: list[str] | None = None) -> Any:
     """Entry point: a user's mistake is one line and status 2; a bug keeps its traceback."""
     # read by OpenMP when torch is imported: spinning threads on shared cores are many times slower
     os.environ.setdefault("GOMP_SPINCOUNT", "0")
+    # diffusers imports it where it is installed, and it then tells which of its kernels nobody asked for are missing
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     try:
         add_plugin_commands()
         app(

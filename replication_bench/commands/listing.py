@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import sys
+from collections.abc import Iterable
 from typing import Any, cast
 
 from rich.console import Console
@@ -18,7 +19,9 @@ Row = dict[str, Any]
 EMBEDDER_COLUMNS = ("name", "protocols", "weights", "about")  # all there is room for; --json has the rest
 # what the table of methods shows; where it is from, only if that is not replbench for all
 METHODS = ("name", "kind", "paper", "hooks", "parameters", "about")
+OWN = "replbench "
 HEADINGS = {"parameters": "defaults"}
+NARROW, WORD = 120, 22  # below so many columns no default of a method up to this length is broken in two
 
 
 def hooks_used(target: type) -> list[str]:
@@ -28,14 +31,18 @@ def hooks_used(target: type) -> list[str]:
     return [hook for hook in HOOKS if getattr(target, hook) is not getattr(Method, hook)]
 
 
-def columns(kind: str, rows: list[Row]) -> tuple[str, ...]:
-    """The columns of a table; a broken plug-in has not all of them."""
+def columns(kind: str, rows: list[Row], width: int) -> tuple[str, ...]:
+    """The columns of a table for so wide a terminal; a broken plug-in has not all of them."""
     if kind == "embedders":
         return EMBEDDER_COLUMNS
     if kind != "methods":
         return tuple(dict.fromkeys(name for row in rows for name in row)) or ("name",)
-    foreign = any(not row["package"].startswith("replbench ") for row in rows)
-    return (*METHODS, "package") if foreign else METHODS
+    return (*METHODS, "package") if width >= NARROW and any(map(foreign, rows)) else METHODS
+
+
+def foreign(row: Row) -> bool:
+    """Whether a plug-in is from another package."""
+    return not row.get("package", OWN).startswith(OWN)
 
 
 def plugin_row(plugin: plugins.Plugin) -> Row:
@@ -74,12 +81,37 @@ def show(kind: str, as_json: bool) -> None:
     if as_json:
         sys.stdout.write(json.dumps(rows, indent=1, default=str) + "\n")
         return
-    names = columns(kind, rows)
+    console = Console()
+    console.print(
+        methods_table(rows, console.width) if kind == "methods" else table(kind, rows, console.width)
+    )
+
+
+def table(kind: str, rows: list[Row], width: int) -> Table:
+    """The rows as they are."""
+    names = columns(kind, rows, width)
     headings = (HEADINGS.get(name, name) if kind == "methods" else name for name in names)
-    table = Table(*(Column(heading, overflow="fold") for heading in headings), box=None, pad_edge=False)
+    drawn = Table(*(Column(heading, overflow="fold") for heading in headings), box=None, pad_edge=False)
     for row in rows:
-        table.add_row(*(Text(as_text(row.get(name, ""))) for name in names))
-    Console().print(table)
+        drawn.add_row(*(Text(as_text(row.get(name, ""))) for name in names))
+    return drawn
+
+
+def methods_table(rows: list[Row], width: int) -> Table:
+    """The methods; where there is no room for a column of packages, another package stands beside what it is about."""
+    if width >= NARROW:
+        return table("methods", rows, width)
+    rows = [{**row, "about": f"{row['about']} ({row['package']})"} if foreign(row) else row for row in rows]
+    drawn = table("methods", rows, width)
+    name, defaults = drawn.columns[0], drawn.columns[METHODS.index("parameters")]
+    name.no_wrap = True
+    defaults.width = width_of_words(as_text(row["parameters"]) for row in rows)
+    return drawn
+
+
+def width_of_words(texts: Iterable[str]) -> int:
+    """The longest word, at most ``WORD``: where a number is broken, ``0.75`` reads as ``0.7``."""
+    return min(WORD, max((len(word) for text in texts for word in text.split()), default=0) or WORD)
 
 
 def as_text(value: Any) -> str:

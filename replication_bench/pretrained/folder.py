@@ -17,6 +17,7 @@ from replication_bench.pretrained.hub import check_reachable
 from replication_bench.pretrained.parts import PARTS, quiet
 
 VARIANTS = ("fp16", "bf16")
+PREDICTIONS = ("epsilon", "v_prediction")
 WANT = "a Stable Diffusion 1.x or 2.x that makes images from text"
 
 
@@ -63,6 +64,36 @@ def check_networks(parts: Mapping[str, Any], where: str) -> None:
     raise WeightsError("the backbone has another architecture", where=where, got=got, want=WANT)
 
 
+def check_texts(parts: Mapping[str, Any], where: str) -> None:
+    """Raise WeightsError where texts cannot become states of the text encoder.
+
+    A tokenizer without its files is loaded as one of two tokens, to which all captions are alike.
+    """
+    tokenizer, config = parts["tokenizer"], parts["text_encoder"].config
+    size, length = len(tokenizer), tokenizer.model_max_length
+    if not len(set(tokenizer.all_special_ids)) < size <= config.vocab_size:
+        got, want = f"{size} tokens", f"a vocabulary for {config.vocab_size}"
+    elif length > config.max_position_embeddings:
+        got, want = f"texts of {length} tokens", f"at most {config.max_position_embeddings}"
+    else:
+        return
+    hint = "Is the folder of the tokenizer whole?"
+    raise WeightsError(
+        "the tokenizer does not fit the text encoder", where=where, got=got, want=want, hint=hint
+    )
+
+
+def check_schedule(scheduler: Any, where: str) -> None:
+    """Raise WeightsError unless the network was trained to predict noise or velocities at discrete noise levels."""
+    found = scheduler.config.get("prediction_type")
+    if found in PREDICTIONS and "beta_schedule" in scheduler.config:
+        return
+    got = f"{type(scheduler).__name__}, prediction_type {found}"
+    raise WeightsError(
+        "the backbone has another noise schedule", where=where, got=got, want=" or ".join(PREDICTIONS)
+    )
+
+
 def variants(location: str) -> tuple[str | None, ...]:
     """Which weights to load: the plain ones, else those of half precision. A hub is asked for one after the other."""
     folder = Path(location) / "unet"
@@ -104,6 +135,8 @@ def load_folder(location: str) -> dict[str, Any]:
             hint="Give a folder in diffusers format with safetensors, or a hub id that this machine can reach.",
         ) from error
     parts = {part: getattr(pipeline, part) for part in PARTS}
+    check_texts(parts, location)
+    check_schedule(parts["scheduler"], location)
     if unet is not None:
         return {**parts, "unet": unet}
     check_networks(parts, location)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,7 @@ from replication_bench.backbone import Backbone
 from replication_bench.config import TrainConfig
 from replication_bench.data.example import Example, Examples
 from replication_bench.denoiser import Denoiser, UNetDenoiser
+from replication_bench.embedders.pixels import Pixels
 from replication_bench.embedders.protocol import Vectors
 from replication_bench.errors import ReplbenchError
 from replication_bench.method import Conditioning, Context, Encoded, Method, SampleBatch, Stage, Step
@@ -49,12 +50,15 @@ def example(index: int) -> Example:
     return Example(f"{index:04d}", (caption, f"another {caption}"), image.copy, sha256=f"{index:064x}")
 
 
-def thumbnails(examples: Examples) -> Vectors:
-    """Unit vectors float32 [n, 48] of examples: their 4 x 4 thumbnails, centred."""
-    small = [np.asarray(item.load().resize((4, 4)), dtype=np.float32).ravel() for item in examples]
-    rows = np.stack([row - row.mean() for row in small])
-    vectors: Vectors = rows / np.linalg.norm(rows, axis=1, keepdims=True).clip(1e-6)
-    return vectors
+@cache
+def embedder() -> Pixels:
+    """An embedder that needs no weights and gives gradients."""
+    return Pixels(preset="pixels-32", device="cpu")
+
+
+def vectors_of(examples: Examples) -> Vectors:
+    """Unit vectors float32 [n, d] of examples under ``embedder``."""
+    return embedder()([item.load() for item in examples])
 
 
 @dataclass(frozen=True)
@@ -86,14 +90,15 @@ class Case:
 
     @property
     def ctx(self) -> Context:
-        """A context with the first captions as prompts, other pictures as public ones, thumbnails as vectors."""
+        """A context with the first captions as prompts, other pictures as public ones, and ``embedder``."""
         return Context(
             self.backbone,
             TrainConfig(),
             training=self.examples,
             public=Examples(tuple(example(index) for index in range(ROWS, 2 * ROWS))),
             method=self.method,
-            vectors=thumbnails,
+            embedder=embedder(),
+            vectors=vectors_of,
             batch=self.samples,
         )
 

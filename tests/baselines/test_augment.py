@@ -4,8 +4,10 @@ import math
 
 import pytest
 import torch
+from scipy.stats import kstest
 from torch import Tensor
 
+from baselines import augment
 from baselines.augment import Augment, coloured, cropped, rotated
 from replication_bench.testing.case import generator
 
@@ -56,6 +58,23 @@ def test_flips_come_with_their_probability(image: Tensor) -> None:
     flips = sum(torch.equal(draw, image.flip(-1)) for draw in drawn)
     assert flips + sum(torch.equal(draw, image) for draw in drawn) == 1000
     assert abs(flips - 300) < 4 * math.sqrt(1000 * 0.3 * 0.7)
+
+
+def test_strengths_are_the_ends_of_what_is_drawn_uniformly(
+    image: Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: dict[str, list[tuple[float, ...]]] = {"cropped": [], "rotated": [], "coloured": []}
+    for name, calls in seen.items():
+        monkeypatch.setattr(augment, name, lambda x, *drawn, calls=calls: (x, calls.append(drawn))[0])
+    method = Augment(crop=0.4, rotate=30, colour=0.2, hue=0.1)
+    for seed in range(400):
+        method.image(image, generator(seed))
+    ends = [(0.6, 1), (0, 1), (0, 1), (-30, 30), *[(0.8, 1.2)] * 3, (-0.1, 0.1)]
+    columns = zip(
+        *(crop + turn + colour for crop, turn, colour in zip(*seen.values(), strict=True)), strict=True
+    )
+    for column, (low, high) in zip(columns, ends, strict=True):
+        assert kstest(column, "uniform", args=(low, high - low)).pvalue > 1e-3
 
 
 def test_a_crop_is_the_window_it_names() -> None:

@@ -11,7 +11,7 @@ from replication_bench.data.example import Example, Examples
 from replication_bench.embedders.protocol import Vectors
 from replication_bench.method import Context
 from replication_bench.testing import planted_folder
-from replication_bench.testing.case import thumbnails
+from replication_bench.testing.case import vectors_of
 
 pytest.importorskip("faiss")
 
@@ -42,7 +42,7 @@ def test_planted_duplicates_go_and_their_originals_stay(
     planted: tuple[Examples, list[tuple[str, str]]], ctx: Context
 ) -> None:
     data, pairs = planted
-    ctx.vectors = thumbnails
+    ctx.vectors = vectors_of
     method = Dedup(threshold=0.98)
     kept = method.dataset(data, ctx)
     assert set(data.ids) - set(kept.ids) == {duplicate for _, duplicate in pairs}
@@ -76,3 +76,4 @@ def test_the_threshold_itself_is_no_duplicate() -> None:
     vectors = np.array([[1, 0], [0.5, np.sqrt(0.75)], [1, 0]], dtype=np.float32)
     assert kept_rows(vectors, 0.5) == [0, 1]
     assert kept_rows(vectors, 0.49) == [0]
+    assert kept_rows(np.eye(3, dtype=np.float32), 0.0, block=1) == [0, 1, 2]

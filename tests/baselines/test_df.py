@@ -105,6 +105,36 @@ def test_objects_follow_the_generator_and_are_all_drawn(ctx: Context, row: tuple
     assert len(seen) == 3
 
 
+def test_each_row_is_fused_with_an_object_of_its_own_and_with_that_one_s_caption(
+    ctx: Context, row: tuple[Encoded, Batch]
+) -> None:
+    encoded, batch = row
+    objects = [
+        example(40 + i).with_captions([f"a {c} square"]) for i, c in enumerate(("red", "blue", "black"))
+    ]
+    ctx = replace(ctx, public=Examples(tuple(objects)), memo={})
+    latents = ctx.backbone.encode_images(torch.stack([ctx.backbone.to_tensor(o.load()) for o in objects]))
+    states = ctx.backbone.encode_text([f" with {o.captions[0]}" for o in objects])
+    drawn = set()
+    for seed in range(20):
+        out = DualFusion(w_lat=1.0, w_emb=1.0).encode(encoded, batch, ctx, generator(seed))
+        found = torch.cdist(out.latents.flatten(1), latents.flatten(1)).argmin(1)
+        assert torch.allclose(out.cond, states[found], atol=1e-5)
+        drawn.add(tuple(found.tolist()))
+    assert any(first != second for first, second in drawn)
+
+
+def test_every_caption_of_an_object_is_drawn(ctx: Context, row: tuple[Encoded, Batch]) -> None:
+    encoded, batch = row
+    captions = ["a red square", "a blue line"]
+    ctx = replace(ctx, public=Examples((OBJECT.with_captions(captions),)), memo={})
+    states = ctx.backbone.encode_text([f" with {caption}" for caption in captions])
+    conds = [DualFusion(w_emb=1.0).encode(encoded, batch, ctx, generator(seed)).cond for seed in range(10)]
+    distances = torch.cdist(torch.cat(conds).flatten(1), states.flatten(1))
+    assert float(distances.amin(1).max()) < 1e-3
+    assert set(distances.argmin(1).tolist()) == {0, 1}
+
+
 def test_another_dataset_or_a_folder_serves_as_objects(
     ctx: Context, tmp_path: Path, examples: Examples
 ) -> None:

@@ -98,6 +98,13 @@ def test_the_score_by_hand(tiny_wordnet: WordNet) -> None:
     assert score.mean == pytest.approx((8 + 10 + 10 + score.abstraction) / 4)
 
 
+def test_broadness_is_counted_for_each_word(tiny_wordnet: WordNet, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the words and not of the nouns; few nouns in daily use keep the tiny WordNet off the end of the scale."""
+    monkeypatch.setattr("baselines.lexicon.generality.EVERYDAY_NOUNS", tiny_wordnet.hyponyms)
+    assert generality("A bird sees two tools", tiny_wordnet).broadness == pytest.approx(10 * (2 / 5) / 2)
+    assert generality("bird", tiny_wordnet).broadness == pytest.approx(10 * 1 / 2)
+
+
 def test_names_and_the_past_are_specific(tiny_wordnet: WordNet) -> None:
     named = generality("Germany", tiny_wordnet)
     assert (named.specificity, named.broadness, named.tense_modality, named.abstraction) == (0, 0, 5, 5)

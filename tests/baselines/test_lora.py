@@ -63,6 +63,15 @@ def test_before_training_the_adapters_change_nothing(backbone: Backbone) -> None
     assert torch.equal(predict(build(Lora(), backbone), backbone), predict(backbone.unet, backbone))
 
 
+@pytest.mark.parametrize("rank", [2, 8])
+def test_the_first_factor_is_drawn_from_a_gaussian(rank: int, backbone: Backbone) -> None:
+    network = build(Lora(rank=rank), backbone)
+    drawn = torch.cat([p.flatten() for name, p in network.named_parameters() if "lora_A" in name]) * rank
+    n = len(drawn)
+    assert abs(float(drawn.std()) - 1) < 5 / (2 * n) ** 0.5
+    assert abs(float(drawn.pow(4).mean()) - 3) < 5 * (96 / n) ** 0.5  # of a uniform draw 1.8
+
+
 def test_an_adapted_layer_adds_the_scaled_low_rank_product(backbone: Backbone) -> None:
     network = build(Lora(rank=2, alpha=6.0), backbone)
     name = next(iter(targets(backbone, ("to_q",))))

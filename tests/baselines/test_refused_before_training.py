@@ -12,10 +12,13 @@ from diffusers import UNet2DConditionModel
 
 from baselines.dp import Dp
 from baselines.losscut import LossCut
+from baselines.sampling.nemo import Nemo
+from baselines.sampling.ren import Ren
 from loyal.method import Loyal
 from replication_bench.config import TrainConfig
 from replication_bench.errors import ConfigError
 from replication_bench.method import Context, Method
+from replication_bench.testing import load_backbone
 
 
 @pytest.mark.parametrize(
@@ -61,6 +64,25 @@ def test_loyal_asks_for_skips_of_the_backbone(
         return
     with pytest.raises(ConfigError, match=words):
         Loyal(**options).check(ctx)
+
+
+@pytest.mark.parametrize("method", [Ren(), Nemo()], ids=["ren", "nemo"])
+def test_a_network_without_cross_attention_is_refused(method: Method, tiny: Path) -> None:
+    unet = UNet2DConditionModel(
+        block_out_channels=(8, 8),
+        down_block_types=("DownBlock2D",) * 2,
+        mid_block_type="UNetMidBlock2D",
+        up_block_types=("UpBlock2D",) * 2,
+        layers_per_block=1,
+        norm_num_groups=4,
+        cross_attention_dim=8,
+        attention_head_dim=4,
+    )
+    ctx: Any = SimpleNamespace(backbone=SimpleNamespace(unet=unet))
+    with pytest.raises(ConfigError, match="the networks have no cross-attention"):
+        method.check(ctx)
+    ctx.backbone.unet = load_backbone(tiny).unet
+    method.check(ctx)
 
 
 @pytest.mark.parametrize(

@@ -58,6 +58,8 @@ def test_methods_of_this_family_run_together(flags: list[str], replbench: Comman
     [
         (["--method", "df", "--set", "methods.df.objects=public"], "no public images"),
         (["--method", "dp+losscut+df", "--set", "methods.dp.sampling=poison"], "unknown sampling 'poison'"),
+        (["--method", "dp+losscut"], "'losscut' and 'dp' cannot be combined"),
+        (["--method", "losscut+gn+dp"], "'losscut' and 'dp' cannot be combined"),
         (["--method", "lora+loyal"], "'lora' and 'loyal' cannot be combined"),
         (["--method", "dp", "--set", "train.precision=fp16"], "a CPU does not train in fp16"),
         (["--method", "augment", "--set", "methods.augment.rotation=3"], "Known: colour, crop"),

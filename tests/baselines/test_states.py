@@ -61,6 +61,11 @@ def test_token_noise_hits_whole_tokens_with_its_probability_and_strength(encoded
     assert abs(float(counts.var()) / (LENGTH * 0.24) - 1) < 5 * (2 / len(counts)) ** 0.5
 
 
+def test_each_caption_of_a_batch_draws_its_own_tokens(encoded: Encoded) -> None:
+    hit = added(TokenNoise(), encoded).abs().amax(-1) > 0
+    assert len({tuple(row) for row in hit.tolist()}) == ROWS
+
+
 def test_every_token_is_hit_for_certain(encoded: Encoded) -> None:
     certain = added(TokenNoise(std=0.5, p=1), encoded)
     assert (certain.abs().amax(-1) > 0).all()

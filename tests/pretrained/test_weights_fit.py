@@ -10,11 +10,13 @@ from typing import Any
 
 import pytest
 import torch
+from diffusers import FlowMatchEulerDiscreteScheduler
 from safetensors.torch import load_file, save_file
 
 from replication_bench.backbone import Backbone
 from replication_bench.errors import WeightsError
 from replication_bench.pretrained.fit import check_weights, weight_files
+from replication_bench.pretrained.folder import check_schedule
 from replication_bench.pretrained.made import random_parts
 from replication_bench.testing import tiny_backbone
 
@@ -78,6 +80,39 @@ def test_a_text_encoder_is_not_filled_up_at_random(
     changed(folder / "text_encoder", **values)
     with pytest.raises(WeightsError, match=words):
         Backbone.load(str(folder))
+
+
+@pytest.mark.parametrize("left", [(), ("tokenizer_config.json",)], ids=["nothing", "the configuration"])
+def test_a_tokenizer_without_its_words_is_refused(made: Path, tmp_path: Path, left: tuple[str, ...]) -> None:
+    """It would be loaded as one of two tokens, and all captions would be alike."""
+    folder = Path(shutil.copytree(made / "small", tmp_path / "wordless"))
+    for path in (folder / "tokenizer").iterdir():
+        if path.name not in left:
+            path.unlink()
+    with pytest.raises(WeightsError, match=r"tokenizer does not fit .*; got 2 tokens; want .* for \d+\. Is"):
+        Backbone.load(str(folder))
+
+
+def test_a_tokenizer_of_longer_texts_is_refused(made: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(made / "small", tmp_path / "long"))
+    path = folder / "tokenizer" / "tokenizer_config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "model_max_length": 99}))
+    with pytest.raises(WeightsError, match="got texts of 99 tokens; want at most 16"):
+        Backbone.load(str(folder))
+
+
+def test_a_network_that_predicts_something_else_is_refused(made: Path, tmp_path: Path) -> None:
+    """Its predictions would be taken for noise."""
+    folder = Path(shutil.copytree(made / "small", tmp_path / "clean"))
+    path = folder / "scheduler" / "scheduler_config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "prediction_type": "sample"}))
+    with pytest.raises(WeightsError, match="got DDPMScheduler, prediction_type sample; want epsilon or"):
+        Backbone.load(str(folder))
+
+
+def test_a_flow_is_refused() -> None:
+    with pytest.raises(WeightsError, match="got FlowMatchEulerDiscreteScheduler, prediction_type None"):
+        check_schedule(FlowMatchEulerDiscreteScheduler(), "folder")
 
 
 def renamed(path: Path, rename: Callable[[str], str]) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -179,3 +181,20 @@ def test_a_pipeline_without_weights_is_one_line(
     refused(
         command("--from", str(folder), "--dataset", str(images)), "cannot be loaded as a Stable Diffusion"
     )
+
+
+def test_in_a_process_of_its_own_no_other_line_stands_before_it(
+    pipeline: Path, images: Path, tmp_path: Path
+) -> None:
+    """Libraries tell what they think of a folder, and of what is installed, when they are imported."""
+    folder = shutil.copytree(pipeline, tmp_path / "copy")
+    (folder / "unet" / "diffusion_pytorch_model.safetensors").unlink()
+    command = (sys.executable, "-m", "replication_bench.cli", "run", "--from", str(folder))
+    done = subprocess.run(
+        [*command, "--dataset", str(images), "--out", str(tmp_path / "runs")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1), done.stderr
+    assert "no file named diffusion_pytorch_model.safetensors" in done.stderr

@@ -7,6 +7,7 @@ import torch
 from sampling_case import batch_context, eps_backbone, latents, sampler
 
 from baselines.sampling.initnoise import InitNoise
+from baselines.sampling.optimise import Target
 from baselines.sampling.pairs import magnitude, norms
 from baselines.sampling.sail import Sail, sharpness
 from replication_bench.backbone import Backbone
@@ -65,6 +66,26 @@ def test_sail_leaves_a_sample_at_its_threshold_alone(backbone: Backbone) -> None
     ctx, states = batch_context(run)
     still = Sail(target=1e6, relative=False).initial(ctx.samples.noise, run.counter, states, ctx, [])
     assert torch.equal(still, ctx.samples.noise)
+
+
+def test_a_relative_target_of_sail_is_a_share_of_the_sharpness_alone(
+    backbone: Backbone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The norm of the noise hardly moves, so that a share of it would not be reached."""
+    run = sampler(backbone, Sail())
+    ctx, states = batch_context(run)
+    noise, seen = ctx.samples.noise, []
+    real = Target.goal
+
+    def goal(self: Target, *arguments: torch.Tensor) -> torch.Tensor:
+        seen.append(real(self, *arguments))
+        return seen[-1]
+
+    monkeypatch.setattr(Target, "goal", goal)
+    Sail(target=0.3, alpha=0.7, iterations=1).initial(noise, run.counter.denoiser, states, ctx, [])
+    with torch.no_grad():
+        sharp = sharpness(noise, T, run.counter.denoiser, states, ctx)
+    assert torch.allclose(seen[0], 0.3 * sharp + 0.7 * norms(noise), rtol=1e-4)
 
 
 def test_initnoise_lowers_wens_magnitude_and_stops_at_its_target(backbone: Backbone) -> None:

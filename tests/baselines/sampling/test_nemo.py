@@ -153,6 +153,12 @@ def test_neurons_that_are_needed_together_stay_together() -> None:
     assert blocked[0].nonzero()[:, 0].tolist() == [1, 5]
 
 
+def test_a_neuron_far_below_its_mean_is_a_candidate_too() -> None:
+    search = planted((5,), [0.0, 0.0, 0.0, 0.0, 0.0, -4.6, 0.0])
+    assert search.deviation[0].tolist() == pytest.approx([0, 0, 0, 0, 0, 4.6, 0])
+    assert search.select(THETAS, 0.428, top=False)[0].nonzero()[:, 0].tolist() == [5]
+
+
 def test_the_largest_activations_join_one_by_one() -> None:
     search = planted((5,), [0.9, 0.1, 0.2, 0.3, 0.4, 0.8, 0.7])
     blocked = search.select(THETAS, 0.428, top=True)
