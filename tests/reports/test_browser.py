@@ -167,7 +167,7 @@ def test_a_header_sorts_and_explains(browser: Any) -> None:
     button = browser.find_element("css selector", "td[data-key=kd_heldout]")
     assert button
     header = browser.find_elements("css selector", "table.board .sort")
-    wanted = next(h for h in header if h.text.startswith("less than none"))
+    wanted = next(h for h in header if h.text.startswith("less copying than none"))
     browser.execute_script("scrollTo({top: 0, behavior: 'instant'})")
     wanted.click()
     values = browser.find_elements("css selector", "td[data-key=reduction][data-value]")
@@ -176,7 +176,7 @@ def test_a_header_sorts_and_explains(browser: Any) -> None:
     assert numbers == sorted(numbers, reverse=True)
     assert printed == 0.4863  # it stays below what was measured
     browser.find_element("css selector", "table.board .info").click()
-    assert "equals sim_95pc" in browser.find_element("css selector", "[popover]:popover-open").text
+    assert "the same as sim_95pc" in browser.find_element("css selector", "[popover]:popover-open").text
 
 
 def test_closer_to_zero_is_first_where_that_is_better(browser: Any) -> None:

@@ -92,6 +92,14 @@ def test_controls_of_one_reason_share_a_line(make: Make, none: Result, loyal: Re
     )
 
 
+def test_a_warning_of_several_columns_about_the_same_rows_is_said_once(
+    make: Make, none: Result, loyal: Result
+) -> None:
+    said = [line for line in remarks(table_of(none, loyal, make("ren", paper="a"))) if "no interval" in line]
+    columns = "less copying than none and less copying above the floor"
+    assert said == [f"{columns} of loyal, ren: no interval: the matches of a run are missing."]
+
+
 def test_one_small_run_makes_no_controls_of_all_others(make: Make, none: Result, loyal: Result) -> None:
     table = table_of(none, loyal, make(budget=64, images=64))
     assert {r.label: r.role for r in table.rows if r.seeds} == {
@@ -307,4 +315,4 @@ def test_a_broken_table_of_matches_costs_its_intervals_and_not_the_board(runs: P
 
 def test_equal_quality_is_called_the_same_and_not_better(none: Result, make: Make) -> None:
     told = {s.label: s.detail for s in statements(table_of(none, make("loyal", paper="a paper")))}
-    assert told["at a kernel distance of"] == "0.00123 for none: the same"
+    assert told["its quality: kernel distance"] == "0.00123 for none, lower is better: the same"

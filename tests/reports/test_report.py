@@ -63,6 +63,14 @@ def test_every_picture_has_words_for_those_who_do_not_see_it(built: Path) -> Non
     assert all(any(c.isdigit() for c in text) for text in told)
 
 
+def test_numbers_that_share_an_explanation_stand_together(built: Path) -> None:
+    page = (built / "report.html").read_text(encoding="utf-8")
+    about = re.findall(r"<dt>([^<]*)</dt><dd>([^<]*)", page.partition('class="glossary"')[2])
+    assert len(about) > 10
+    assert len({text for _, text in about}) == len(about)
+    assert not [title for title, text in about if text.startswith("The same")]
+
+
 def test_no_two_elements_share_an_id(built: Path) -> None:
     page = (built / "report.html").read_text(encoding="utf-8")
     ids = re.findall(r'\sid="([^"]+)"', page)
