@@ -60,3 +60,13 @@ def test_a_printed_claim_names_its_method_the_interval_and_what_it_is_read_again
     assert re.fullmatch(
         r"measured here: \S+ % \[\S+, \S+\] against none; another protocol than the paper's", printed.detail
     )
+
+
+def test_what_copies_more_is_not_said_to_copy_less() -> None:
+    found = told(make_result(), make_result("rc", values={"R": 0.6006}, paper="a paper"))
+    assert found["rc copies more than none by"].value == "10.0 %"
+
+
+def test_equal_quality_is_called_the_same_and_not_better() -> None:
+    found = told(make_result(), make_result("loyal", paper="a paper"))
+    assert found["its quality: kernel distance"].detail == "0.00123 for none, lower is better: the same"
