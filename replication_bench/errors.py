@@ -16,6 +16,8 @@ import difflib
 from collections.abc import Iterable
 from typing import Self
 
+MANY = 50  # names; a line that lists more says nothing
+
 
 class ReplbenchError(Exception):
     """A mistake in the input, told in one line: what, where, got, want, next step.
@@ -71,8 +73,10 @@ class StoreError(ReplbenchError):
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """A hint that names the closest of ``known``, then lists them all."""
+    """A hint that names the closest of ``known``, then lists them all; not where one is close and they are many."""
     names = sorted(known)
     close = difflib.get_close_matches(word, names, n=1)
+    if close and len(names) > MANY:
+        return f"Did you mean '{close[0]}'?"
     hint = f"Did you mean '{close[0]}'? " if close else ""
     return f"{hint}Known: {', '.join(names) or 'none'}."

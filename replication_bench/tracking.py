@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from replication_bench.pipeline import Watcher
 
 TRACKERS = ("none", "tensorboard", "wandb", "mlflow")
+PROJECT = "replbench"  # where wandb and MLflow put all runs side by side
 ACROSS = 8
 SAMPLES = 32
 
@@ -46,7 +48,8 @@ class Tracked:
     Args:
         name: ``tensorboard``, ``wandb`` or ``mlflow``.
         run_id: the run's name in the tracker.
-        folder: where TensorBoard writes; the others go where their own environment variables say.
+        folder: where TensorBoard writes; the others go where their own environment variables say, or else into the
+            working directory.
         config: of the run; nested tables become dotted keys.
         inner: told the same.
     """
@@ -56,10 +59,8 @@ class Tracked:
         self.tracker = new_tracker(name, run_id, folder)
         self.tracker.store_init_configuration(flat(config))
         self.label, self.done = "", 0
-        self.before, self.seen = (
-            0,
-            0,
-        )  # images of all earlier stages, and with this one: trackers want steps that grow
+        # images of all earlier stages, and with this one: trackers want steps that grow
+        self.before, self.seen = 0, 0
 
     def step(self, name: str, total: int) -> Callable[[int], None]:
         """A new step."""
@@ -112,10 +113,8 @@ def new_tracker(name: str, run_id: str, folder: Path) -> Any:
     from accelerate.tracking import LOGGER_TYPE_TO_CLASS
 
     PartialState()  # trackers ask it which process is the first
-    target = LOGGER_TYPE_TO_CLASS[name]
-    options = {"logging_dir": str(folder)} if target.requires_logging_directory else {}
     try:
-        tracker = target(run_id, **options)
+        tracker = LOGGER_TYPE_TO_CLASS[name](**identity(name, run_id, folder))
         tracker.start()
     except Exception as error:  # each tracker has errors of its own
         reason = " ".join(str(error).split()) or type(error).__name__
@@ -124,6 +123,19 @@ def new_tracker(name: str, run_id: str, folder: Path) -> Any:
             f"the tracker '{name}' does not start", where="--track", got=reason, hint=hint
         ) from error
     return tracker
+
+
+def identity(name: str, run_id: str, folder: Path) -> dict[str, str]:
+    """What a run is called in a tracker, and where it belongs.
+
+    Accelerate takes the one name that it is given for wandb's project and for MLflow's experiment: every run would
+    stand alone in one of its own, under a name that the tracker invents, and no two could be compared.
+    """
+    if name == "wandb":
+        return {"run_name": os.environ.get("WANDB_PROJECT") or PROJECT, "name": run_id}
+    if name == "mlflow":  # its own MLFLOW_EXPERIMENT_NAME goes before
+        return {"experiment_name": PROJECT, "run_name": run_id}
+    return {"run_name": run_id, "logging_dir": str(folder)}
 
 
 def flat(table: dict[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What each number is called, and a plain explanation of it: from the metric itself where it has one."""
+"""What each number is called, and a plain explanation of it: ours where we have one, else the metric's own."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ TITLES: Mapping[str, str] = {
     "clip_score": "text alignment by CLIP",
     "alignment_mean": "text alignment",
     "reduction": "less copying",
-    "reduction_floor": "less copying above floor",
-    "reduction_best": "less than best data-side",
+    "reduction_floor": "less copying above the floor",
+    "reduction_best": "less copying than best data-side",
     "p": "p",
     "budget": "budget",
     "images": "images seen",
@@ -28,43 +28,37 @@ TITLES: Mapping[str, str] = {
     "seconds": "training time",
     "calls": "network calls",
 }
+# A metric's own text speaks of all its variants at once, and of the one before it; these stand alone behind one name.
 ABOUT: Mapping[str, str] = {
-    "R": "How close generations come to training images: the 95th percentile, over all generated images, of the "
-    "similarity to the nearest training image. 1 is a copy; read it between the floor and the ceiling.",
-    "r_star": "R on a scale from 0, what an innocent generator would score (held-out real images), to 1, the training "
-    "images after the backbone's own compression.",
+    "R": "How close generated images come to training images: the 95th percentile, over all generated images, of the "
+    "similarity to the nearest training image; the same as sim_95pc. Read it between the floor, what held-out real "
+    "images score, and the ceiling, what a perfect copy scores.",
     "sim_mean": "The mean similarity of a generated image to its nearest training image.",
-    "sim_std": "The spread of these similarities.",
-    "sim_max": "The similarity of the single closest copy.",
+    "sim_std": "The spread (population standard deviation) of the generated images' similarities to their nearest "
+    "training images.",
+    "sim_max": "The similarity of the single closest pair of a generated and a training image.",
     "sim_gt_05pc": "The share of generated images whose nearest training image is more similar than 0.5, the usual "
     "threshold in the literature.",
-    "sim_gt_075": "The share above 0.75, where the copy detector's authors report 90 % precision.",
-    "sim_gt_calibrated": "The share above a threshold that is calibrated on held-out images of this dataset.",
-    "distinct_copied": "The share of training images that are the nearest one of a generation above 0.5.",
-    "mean_above_floor": "Mean similarity of generated images minus that of held-out real images.",
-    "floor_95pc": "What real images that were never trained on score as R: an innocent generator's value.",
-    "ceiling_95pc": "What the training images score after the backbone's own compression: a perfect copy's value.",
-    "bg_95pc": "How similar training images are to each other, each without itself.",
+    "sim_gt_075": "The share of generated images whose nearest training image is more similar than 0.75, at which SSCD "
+    "mixup has 90 % precision on DISC.",
+    "floor_95pc": "What held-out real images score as R: an innocent generator's value.",
     "floor_mean": "The mean similarity of held-out real images to their nearest training images.",
     "floor_gt_05pc": "The share of held-out real images above 0.5: how often that threshold is wrong here.",
-    "ceiling_mean": "The mean similarity of training images to themselves after the backbone's own compression.",
-    "bg_mean": "The mean similarity of a training image to its nearest other one.",
-    "threshold": "The calibrated threshold: the highest quantile of held-out similarities that their number supports.",
-    "kd_heldout": "Distance between generated and held-out images in the embedder's space (a kernel distance, times "
-    "1000). Lower is better; it needs fewer images than a Frechet distance.",
-    "kd_train": "The same distance to the training images. A copying generator makes this small.",
-    "fd_heldout": "Frechet distance between generated and held-out images in the embedder's space.",
-    "fd_train": "Frechet distance between generated and training images.",
-    "precision": "The share of generated images that lie among the real ones.",
-    "recall": "The share of real images that lie among the generated ones.",
-    "density": "How densely real images surround the generated ones.",
-    "coverage": "The share of real images with a generated one nearby.",
-    "authpct": "The share of generated images that are not closer to a training image than that image's own nearest "
-    "neighbour is.",
+    "ceiling_95pc": "What the training images score as R after the backbone's own VAE round trip: a perfect copy's "
+    "value.",
+    "ceiling_mean": "The mean similarity of training images to themselves after the backbone's own VAE round trip.",
+    "kd_heldout": "Quality: how far the generated images as a whole are from held-out real ones in the embedder's "
+    "space. A kernel distance, times 1000; it works with a few dozen images, where a Frechet distance does not.",
+    "kd_train": "How far the generated images as a whole are from the training images in the embedder's space (a "
+    "kernel distance, times 1000). Copying makes it small.",
+    "alignment_mean": "How well generated images fit their prompts: the mean cosine between image and prompt, by the "
+    "image-text model that the note below the table names. It is a CLIP score only where that model is a CLIP.",
+    "alignment_train": "How well training images fit their own captions, by the same image-text model: what real pairs "
+    "score.",
     "reduction": "1 - R / R of the reference, on the same prompts and noise. The interval is the wider of two: whole "
     "prompts resampled, and Student's over the seeds.",
-    "reduction_floor": "The same with the floor taken from both: the share of the avoidable copying that is gone. The "
-    "interval takes the floor as exact.",
+    "reduction_floor": "1 - (R - floor) / (R of the reference - floor): the share of the avoidable copying that is "
+    "gone, where the floor is what held-out real images score. The interval takes the floor as exact.",
     "reduction_best": "1 - R / R of the best method on this board that only changes training data or captions, at the "
     "usual budget. That method was picked by its R, which flatters it; the interval does not know.",
     "p": "The chance of a difference to the reference as large as this if there were none: the larger of Wilcoxon's "
@@ -92,9 +86,9 @@ def own_texts() -> dict[str, str]:
 
 
 def about(name: str) -> str:
-    """A plain explanation of the number called ``name``: the metric's own, else ours; empty where there is none."""
+    """A plain explanation of the number called ``name``: ours, else the metric's own; empty where there is none."""
     plain, _, embedder = name.partition(":")
-    text = own_texts().get(name) or own_texts().get(plain) or ABOUT.get(plain, "")
+    text = ABOUT.get(plain) or own_texts().get(name) or own_texts().get(plain, "")
     return f"In the space of {embedder}: {text}" if embedder and text else text
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from replication_bench.results import Result
@@ -155,17 +155,31 @@ def verdicts(table: BoardTable) -> list[str]:
 
 
 def warnings(table: BoardTable) -> list[str]:
-    """The warnings that belong beside the numbers shown, each once, with the rows that it concerns."""
-    found: dict[tuple[str, str], list[str]] = {}
+    """The warnings that belong beside the numbers shown, each once, with the columns and rows that it concerns."""
     measured = [row for row in table.rows if row.role != "reported"]
+    found: dict[str, dict[str, list[str]]] = {}  # by warning, then by column: rows
     for column in table.columns:
         for row in measured:
             if note := row.values[column.key].note:
-                found.setdefault((column.title, note), []).append(row.label)
+                found.setdefault(note, {}).setdefault(column.title, []).append(row.label)
     return [
-        f"{title}: {note}." if len(labels) == len(measured) else f"{title} of {', '.join(labels)}: {note}."
-        for (title, note), labels in found.items()
+        f"{' and '.join(titles)}{of(labels) if len(labels) < len(measured) else ''}: {note}."
+        for note, rows in found.items()
+        for labels, titles in same_rows(rows)
     ]
+
+
+def of(labels: Sequence[str]) -> str:
+    """`` of a, b``."""
+    return f" of {', '.join(labels)}"
+
+
+def same_rows(rows: Mapping[str, Sequence[str]]) -> Iterator[tuple[tuple[str, ...], list[str]]]:
+    """The columns of each set of rows."""
+    found: dict[tuple[str, ...], list[str]] = {}
+    for title, labels in rows.items():
+        found.setdefault(tuple(labels), []).append(title)
+    yield from found.items()
 
 
 def result_notes(table: BoardTable) -> list[str]:

@@ -85,9 +85,9 @@ def columns_of(board: Board, reference: str, sort: str) -> list[Column]:
     extra = [sort] if sort in names and sort not in (*measured, *quality) else []
     return [
         *(measured_column(board, name, "copying") for name in measured[:1]),
-        Column("reduction", f"less than {reference}", "%", "up", 100, 1, "compared"),
-        Column("reduction_floor", "above the floor", "%", "up", 100, 1, "compared"),
-        Column("reduction_best", "less than best data-side", "%", "up", 100, 1, "compared"),
+        Column("reduction", f"less copying than {reference}", "%", "up", 100, 1, "compared"),
+        Column("reduction_floor", "less copying above the floor", "%", "up", 100, 1, "compared"),
+        Column("reduction_best", "less copying than best data-side", "%", "up", 100, 1, "compared"),
         Column("p", f"p against {reference}", "", "reference", 1, 3, "compared"),
         *(measured_column(board, name, "quality") for name in quality),
         *(measured_column(board, name, "more on copying") for name in measured[1:]),

@@ -39,7 +39,7 @@ class Gallery:
         tables: the boards.
         rules: what may be shown.
         limit: largest number of rows, partners for the paired view not counted.
-        side: pixels of a thumbnail.
+        side: pixels of a thumbnail; less where not all would fit.
         budget: bytes of all thumbnails; the worst pairs get theirs first.
     """
 
@@ -110,17 +110,20 @@ class Gallery:
 
     def place(self, pairs: Sequence[tuple[Source, Match]], rows: Sequence[dict[str, Any]]) -> None:
         """Give every row its thumbnails: all generated and nearest images before any further neighbour."""
+        slots: list[tuple[Any, str | int, Hashable]] = []  # where the number of a tile belongs
         for (source, match), row in zip(pairs, rows, strict=True):
-            row["t"] = self.generated_tile(source, match.generated)
-            row["n"][0][0] = self.train_tile(source, match.train)
+            slots.append((row, "t", self.want_generated(source, match.generated)))
+            slots.append((row["n"][0], 0, self.want_train(source, match.train)))
         for (source, match), row in zip(pairs, rows, strict=True):
             for neighbour, found in zip(row["n"][1:], source.nearest[match.generated][1:], strict=True):
-                neighbour[0] = self.train_tile(source, found.train)
-        self.atlas.close()
+                slots.append((neighbour, 0, self.want_train(source, found.train)))
+        self.atlas.draw()
+        for holder, slot, key in slots:
+            holder[slot] = self.atlas.tile(key)
 
-    def generated_tile(self, source: Source, name: str) -> int:
-        """The tile of a generated image."""
-        return self.atlas.add(("generated", source.run.folder, name), lambda: self.generated(source, name))
+    def want_generated(self, source: Source, name: str) -> Hashable:
+        """Ask for the tile of a generated image; its key."""
+        return self.atlas.want(("generated", source.run.folder, name), lambda: self.generated(source, name))
 
     def generated(self, source: Source, name: str) -> Image.Image | None:
         """A generated image as it may be shown; None where it was moved or is broken."""
@@ -130,12 +133,12 @@ class Gallery:
             self.problems[MOVED] = None
             return None
 
-    def train_tile(self, source: Source, name: str) -> int:
-        """The tile of a training image."""
+    def want_train(self, source: Source, name: str) -> Hashable:
+        """Ask for the tile of a training image; its key, None where it may not be shown."""
         if self.rules.of(source.run.result).mode == "omit":
-            return ABSENT
+            return None
         dataset: Hashable = source.run.result.dataset.fingerprint
-        return self.atlas.add(("train", dataset, name), lambda: self.train(source, name))
+        return self.atlas.want(("train", dataset, name), lambda: self.train(source, name))
 
     def train(self, source: Source, name: str) -> Image.Image | None:
         """A training image as it may be shown; None where it is gone."""

@@ -158,10 +158,13 @@ def picture_view(picture: Picture, prefix: str) -> dict[str, Any]:
 
 
 def glossary(tables: Sequence[BoardTable]) -> list[dict[str, str]]:
-    """Every number of the page that has an explanation."""
+    """Every number of the page that has an explanation; numbers that share one stand together."""
     columns = {column.key: column for table in tables for column in table.all_columns}
+    titles: dict[tuple[str, str], list[str]] = {}
+    for column in columns.values():
+        if column.about:
+            titles.setdefault((column.about, WORDS[column.better]), []).append(column.title)
     return [
-        {"title": column.title, "about": column.about, "words": WORDS[column.better]}
-        for column in columns.values()
-        if column.about
+        {"title": ", ".join(dict.fromkeys(names)), "about": about, "words": words}
+        for (about, words), names in titles.items()
     ]

@@ -151,9 +151,12 @@ def shared_seeds(group: Group, other: Group, seeds: Sequence[int]) -> str:
     """Which seeds a comparison rests on, where that is not all of either side."""
     if set(seeds) == set(group.seeds) == set(other.seeds):
         return ""
-    return (
-        f"over seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))} alone, which {other.label} has too"
+    some = (
+        f"seeds {', '.join(map(str, seeds))} alone, the ones"
+        if len(seeds) > 1
+        else f"seed {seeds[0]} alone, the one"
     )
+    return f"over {some} in common with '{other.label}'"
 
 
 def noted(value: Value, note: str) -> Value:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from reports.cells import cell
+from reports.columns import WORDS as DIRECTIONS
 from reports.columns import Column
 from reports.leaderboard import BoardTable, Row
-from reports.reductions import reference_group
+from reports.reductions import ONE_SEED, reference_group
 
 WORDS = {
     "supported": "the whole interval lies above zero",
@@ -40,7 +41,8 @@ def least(table: BoardTable) -> Statement | None:
     found = cell(table, first, column)
     unit = " %" if column.unit == "%" else ""
     detail = f"{column.title} {found.text}{unit} {found.interval}".strip()
-    return Statement(f"best in {column.title}", first.label, f"{detail}, {seeds(first)}")
+    label = "copies least" if column.key == "R" else f"best in {column.title}"
+    return Statement(label, first.label, f"{detail}, {seeds(first)}")
 
 
 def seeds(row: Row) -> str:
@@ -56,7 +58,9 @@ def less(table: BoardTable, best: Row) -> Statement:
     label = f"{best.label} copies {'more' if value is not None and value < 0 else 'less'} than {table.reference} by"
     if value is None:
         return Statement(label, found.text, found.value.reason or "")
-    detail = f"{found.interval} {WORDS[found.verdict]}" if found.interval else found.value.note or ""
+    detail = f"{found.interval}: {WORDS[found.verdict]}" if found.interval else found.value.note or ""
+    if found.interval and ONE_SEED in (found.value.note or ""):
+        detail += "; one seed, so other trainings may differ by more"
     return Statement(
         label, f"{column.number(abs(value))} %", f"as a reduction: {detail}" if value < 0 else detail
     )
@@ -71,7 +75,7 @@ def quality(table: BoardTable, best: Row) -> Statement | None:
     ours, theirs = best.values[column.key], base.values[column.key]
     if ours.value is None or theirs.value is None:
         return None
-    return Statement(f"at a {column.title} of", column.text(ours), price(column, base.label, best, base))
+    return Statement(f"its quality: {column.title}", column.text(ours), price(column, base.label, best, base))
 
 
 def reference_of(table: BoardTable, best: Row) -> Row | None:
@@ -84,7 +88,7 @@ def reference_of(table: BoardTable, best: Row) -> Row | None:
 def price(column: Column, reference: str, best: Row, base: Row) -> str:
     """Better or worse than the reference, or not told apart by the intervals."""
     ours, theirs = best.values[column.key], base.values[column.key]
-    told = f"{column.text(theirs)} for {reference}"
+    told = f"{column.text(theirs)} for {reference}, {DIRECTIONS[column.better]}".rstrip(", ")
     ends = (ours.low, ours.high, theirs.low, theirs.high)
     if ours.value == theirs.value:
         return f"{told}: the same"
@@ -101,7 +105,9 @@ def claim(table: BoardTable) -> Statement | None:
     if not found:
         return None
     first = found[0]
-    measured = table.column("reduction").text(first.measured)
-    here = f"measured here: {measured} %" if first.measured.value is not None else ""
-    detail = ", ".join(filter(None, (here, "another protocol than the paper's")))
-    return Statement(f"printed: {100 * first.claimed:.10g} % less copying", first.verdict, detail)
+    column = table.column("reduction")
+    measured = f"{column.text(first.measured)} % {column.interval(first.measured)}".strip()
+    here = f"measured here: {measured} against {first.reading}" if first.measured.value is not None else ""
+    detail = "; ".join(filter(None, (here, "another protocol than the paper's")))
+    label = f"printed for {first.method}: {100 * first.claimed:.10g} % less copying"
+    return Statement(label, first.verdict, detail)

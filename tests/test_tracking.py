@@ -104,9 +104,7 @@ def test_a_tracker_that_does_not_start_is_one_line(tmp_path: Path, monkeypatch: 
     import accelerate.tracking
 
     class Broken:
-        requires_logging_directory = False
-
-        def __init__(self, name: str) -> None:
+        def __init__(self, **options: str) -> None:
             raise RuntimeError("no server\nto write to")
 
     monkeypatch.setitem(accelerate.tracking.LOGGER_TYPE_TO_CLASS, "mlflow", Broken)
@@ -129,6 +127,68 @@ def test_tensorboard_writes_its_files(tmp_path: Path) -> None:
     read = next(one for one in reads if one.Tags()["scalars"])
     assert [event.value for event in read.Scalars("loss/train/all")] == [0.5]
     assert any(one.Tags()["images"] for one in reads)
+
+
+def one_run(name: str, folder: Path, run_id: str) -> None:
+    (folder / "samples").mkdir(exist_ok=True)
+    Image.new("RGB", (4, 4), "red").save(folder / "samples" / "00000.png")
+    tracked = Tracked(name, run_id, folder / name, {"seed": 0, "method": {"name": "none"}}, Silent())
+    for stage, loss in (("front", 0.5), ("tail", 0.25)):
+        tracked.step(f"loyal: train {stage}", 32)(32)
+        tracked.loss(loss)
+    tracked.finish(Measured(), folder / "samples")  # type: ignore[arg-type]
+
+
+def test_wandb_gets_all_runs_in_one_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("wandb", reason="wandb is missing (pip install wandb)")
+    for key, value in (("MODE", "offline"), ("DIR", str(tmp_path)), ("SILENT", "true")):
+        monkeypatch.setenv(f"WANDB_{key}", value)
+    monkeypatch.delenv("WANDB_PROJECT", raising=False)
+    told = []
+    for run_id in ("loyal-0", "loyal-1"):
+        tracked = tracking.new_tracker("wandb", run_id, tmp_path)
+        told.append((tracked.run.project, tracked.run.name))
+        tracked.finish()
+    assert told == [("replbench", "loyal-0"), ("replbench", "loyal-1")]
+    one_run("wandb", tmp_path, "loyal-2")
+    written = b"".join(path.read_bytes() for path in tmp_path.glob("wandb/offline-run-*/*.wandb"))
+    for key in (b"loss/train/front", b"loss/train/tail", b"metrics/R", b"method.name"):
+        assert key in written
+    assert list(tmp_path.glob("wandb/offline-run-*/files/media/images/samples_*.png"))
+
+
+def test_mlflow_gets_all_runs_in_one_experiment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mlflow = pytest.importorskip("mlflow", reason="mlflow is missing (pip install mlflow)")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_EXPERIMENT_NAME", raising=False)
+    mlflow.set_tracking_uri(f"sqlite:///{tmp_path / 'mlflow.db'}")
+    for run_id in ("loyal-0", "loyal-1"):
+        one_run("mlflow", tmp_path, run_id)
+    client = mlflow.MlflowClient()
+    (experiment,) = [e for e in client.search_experiments() if e.name != "Default"]
+    runs = sorted(client.search_runs([experiment.experiment_id]), key=lambda run: run.info.run_name)
+    assert experiment.name == "replbench"
+    assert [run.info.run_name for run in runs] == ["loyal-0", "loyal-1"]
+    assert runs[0].data.metrics == {"loss/train/front": 0.5, "loss/train/tail": 0.25, "metrics/R": 0.0}
+    assert runs[0].data.params == {"seed": "0", "method.name": "none"}
+    steps = [m.step for m in client.get_metric_history(runs[0].info.run_id, "loss/train/tail")]
+    assert steps == [64]
+    assert [file.path for file in client.list_artifacts(runs[0].info.run_id)] == ["samples.png"]
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("tensorboard", {"run_name": "loyal-0", "logging_dir": "there"}),
+        ("wandb", {"run_name": "mine", "name": "loyal-0"}),
+        ("mlflow", {"experiment_name": "replbench", "run_name": "loyal-0"}),
+    ],
+)
+def test_a_run_is_called_by_its_id_within_one_project(
+    name: str, told: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WANDB_PROJECT", "mine")
+    assert tracking.identity(name, "loyal-0", Path("there")) == told
 
 
 def test_a_grid_has_rows_of_equal_pictures(tmp_path: Path) -> None:

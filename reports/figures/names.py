@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from math import hypot
 from typing import NamedTuple
@@ -30,6 +30,10 @@ class Box(NamedTuple):
         across = self.left < other.right and other.left < self.right
         return across and self.low < other.high and other.low < self.high
 
+    def distance(self, x: float, y: float) -> float:
+        """From its edge to a point; 0 inside."""
+        return hypot(max(self.left - x, 0, x - self.right), max(self.low - y, 0, y - self.high))
+
 
 def name_points(
     axes: Axes,
@@ -38,7 +42,8 @@ def name_points(
 ) -> None:
     """Write names beside points, on the side and at the height where they cover no marker, no name and no line.
 
-    A name that had to move away is joined to its point by a line; one that finds no room near it is left out.
+    A name stands nearer to its own point than to any other where there is room for that. One that had to move away, or
+    that stands nearer to another point, is joined to its own by a line; one that finds no room near it is left out.
     """
     figure = axes.get_figure(root=True)
     assert figure is not None
@@ -50,12 +55,14 @@ def name_points(
     taken = [Box(x - MARKER, x + MARKER, y - MARKER, y + MARKER) for x, y in placed]
     for line in lines:
         taken += along([(x, y) for x, y in axes.transData.transform(line) * points_a_pixel])
-    for (x, y, name), (at_x, at_y) in sorted(zip(points, placed, strict=True), key=lambda both: both[0][1]):
-        found = free_place(at_x, at_y, LETTER * len(name), sides, taken)
+    for (x, y, name), at in sorted(zip(points, placed, strict=True), key=lambda both: both[0][1]):
+        others = [other for other in placed if tuple(other) != tuple(at)]
+        found = free_place(at[0], at[1], LETTER * len(name), sides, taken, others)
         if found is None:
             continue
         right, shift, box = found
         taken.append(box)
+        joined = shift != LINE_STEP / 2 or not nearest(box, at[0], at[1], others)
         axes.annotate(
             name,
             (x, y),
@@ -65,7 +72,7 @@ def name_points(
             va="center",
             fontsize=8,
             color=INK,
-            arrowprops=LEADER if shift != LINE_STEP / 2 else None,
+            arrowprops=LEADER if joined else None,
         ).set_in_layout(False)
 
 
@@ -81,12 +88,26 @@ def along(corners: Sequence[tuple[float, float]]) -> list[Box]:
 
 
 def free_place(
-    x: float, y: float, long: float, sides: tuple[float, float], taken: Sequence[Box]
+    x: float,
+    y: float,
+    long: float,
+    sides: tuple[float, float],
+    taken: Sequence[Box],
+    others: Sequence[Sequence[float]] = (),
 ) -> tuple[bool, float, Box] | None:
     """Where a name of length ``long`` has room: whether left of the point, how far above it, and its box.
 
-    ``sides`` are the picture's left and right ends. Its inner side and the nearest height come first.
+    ``sides`` are the picture's left and right ends, ``others`` the other points. Places nearer to the own point than to
+    any other come first; then its inner side and the nearest height.
     """
+    free = list(free_places(x, y, long, sides, taken))
+    return next((place for place in free if nearest(place[2], x, y, others)), free[0] if free else None)
+
+
+def free_places(
+    x: float, y: float, long: float, sides: tuple[float, float], taken: Sequence[Box]
+) -> Iterator[tuple[bool, float, Box]]:
+    """Every place of a name beside its point that is inside and free, the inner side and the nearest height first."""
     beyond = x > sides[0] + 0.6 * (sides[1] - sides[0])
     steps = range(1, int(FARTHEST / LINE_STEP) + 1)
     shifts = [LINE_STEP / 2, *(sign * (LINE_STEP * step) for step in steps for sign in (1, -1))]
@@ -96,5 +117,10 @@ def free_place(
             box = Box(start, start + long, y + shift - LINE_STEP / 2, y + shift + LINE_STEP / 2)
             inside = box.left >= sides[0] and box.right <= sides[1]
             if inside and not any(box.meets(other) for other in taken):
-                return right, shift, box
-    return None
+                yield right, shift, box
+
+
+def nearest(box: Box, x: float, y: float, others: Sequence[Sequence[float]]) -> bool:
+    """Whether no other point is as near to a name as its own, with room to see it."""
+    own = box.distance(x, y) + ASIDE / 2
+    return all(own < box.distance(at_x, at_y) for at_x, at_y in others)

@@ -16,6 +16,7 @@
     }
     return urls.get(index);
   };
+  const sheetOf = (number) => Math.floor(number / (data.across * data.across));
   const element = (tag, classes, text) => {
     const made = document.createElement(tag);
     if (classes) made.className = classes;
@@ -32,7 +33,7 @@
       return made;
     }
     const place = number % (data.across * data.across), row = Math.floor(place / data.across), last = data.across - 1;
-    made.style.backgroundImage = `url(${sheet(Math.floor(number / (data.across * data.across)))})`;
+    made.style.backgroundImage = `url(${sheet(sheetOf(number))})`;
     made.style.backgroundSize = `${100 * data.across}% ${100 * data.across}%`;
     made.style.backgroundPosition = `${(100 * (place % data.across)) / last}% ${(100 * row) / last}%`;
     return made;
@@ -46,7 +47,7 @@
   // Filters
   const lower = data.texts.map((value) => value.toLowerCase());
   const methods = [...document.querySelectorAll("#filters fieldset input")];
-  let shown = [], current = 0;
+  let shown = [], current = 0, whole = false;
   const matches = (row, words) => {
     if (words === "") return true;
     return [row.p, ...row.n.map((n) => n[2])].some((number) => lower[number].includes(words)) || row.i === words;
@@ -63,19 +64,26 @@
       shown = shown.filter((row) => !seen.has(row.n[0][3]) && seen.add(row.n[0][3]));
     }
     current = 0;
+    whole = false;
     const more = data.total > data.rows.length ? `; the runs have ${data.total.toLocaleString("en")} matches` : "";
     count.textContent = `${shown.length.toLocaleString("en")} of ${data.rows.length.toLocaleString("en")} pairs${more}`;
     lay();
+    setTimeout(keepForPaper);
   };
 
   // Only the rows that can be seen are in the document.
+  // The list stops after some lines until more is asked for, since what stands below it must be reachable.
   let columns = 1, width = 0, height = 0, drawn = new Map();
+  const FIRST_LINES = 12;
+  const room = () => (whole ? shown.length : Math.min(shown.length, FIRST_LINES * Math.max(2, columns)));
   const lay = () => {
-    const room = list.clientWidth;
-    columns = Math.max(1, Math.floor((room + GAP) / (262 + GAP)));
-    width = (room - GAP * (columns - 1)) / columns;
+    const across = list.clientWidth;
+    columns = Math.max(1, Math.floor((across + GAP) / (262 + GAP)));
+    width = (across - GAP * (columns - 1)) / columns;
     height = Math.round((width - 2 * PAD - 8) / 2 + 2 * PAD + 68);
-    list.style.height = `${Math.max(0, Math.ceil(shown.length / columns) * (height + GAP) - GAP)}px`;
+    list.style.height = `${Math.max(0, Math.ceil(room() / columns) * (height + GAP) - GAP)}px`;
+    $("all").hidden = room() === shown.length;
+    $("all").textContent = `Show all ${shown.length.toLocaleString("en")} pairs`;
     list.replaceChildren();
     drawn = new Map();
     draw();
@@ -83,7 +91,7 @@
   const draw = () => {
     const top = -list.getBoundingClientRect().top, step = height + GAP;
     const from = Math.max(0, Math.floor((top - innerHeight) / step)) * columns;
-    const to = Math.min(shown.length, Math.ceil((top + 2 * innerHeight) / step) * columns);
+    const to = Math.min(room(), Math.ceil((top + 2 * innerHeight) / step) * columns);
     for (const [index, item] of drawn) {
       if ((index < from || index >= to) && !item.contains(document.activeElement)) {
         item.remove();
@@ -108,8 +116,15 @@
     list.insertBefore(item, after === undefined ? null : drawn.get(after));
     drawn.set(index, item);
   };
-  // Paper has no scrolling: it gets the first pairs of the filtered list.
-  const ON_PAPER = 30;
+  // Paper has no scrolling: it gets the first pairs of the filtered list. Printing waits for no picture, so that their
+  // sheets are decoded before.
+  const ON_PAPER = 30, kept = new Map();
+  const keepForPaper = () => {
+    const tiles = shown.slice(0, ON_PAPER).flatMap((row) => [row.t, row.n[0][0]]);
+    for (const index of new Set(tiles.filter((number) => number >= 0).map(sheetOf))) {
+      if (!kept.has(index)) kept.set(index, Object.assign(new Image(), { src: sheet(index) }));
+    }
+  };
   addEventListener("beforeprint", () => {
     list.replaceChildren();
     drawn = new Map();
@@ -137,6 +152,10 @@
 
   const focus = (index) => {
     if (index < 0 || index >= shown.length) return;
+    if (index >= room()) {
+      whole = true;
+      lay();
+    }
     const before = drawn.get(current);
     if (before) before.firstChild.tabIndex = -1;
     current = index;
@@ -270,6 +289,7 @@
       act();
     });
   };
+  $("all").addEventListener("click", () => focus(room()));
   addEventListener("scroll", later(draw), { passive: true });
   addEventListener("resize", later(lay));
   for (const kind of ["input", "change"]) $("filters").addEventListener(kind, filter);

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import shutil
@@ -137,6 +138,22 @@ def test_a_pair_opens_steps_and_closes_by_keyboard(browser: Any) -> None:
     wait_for(lambda: browser.switch_to.active_element.get_attribute("data-index") == "2")
 
 
+def test_a_long_gallery_stops_until_more_is_asked_for(browser: Any) -> None:
+    def below() -> float:
+        return float(browser.execute_script("return metrics.getBoundingClientRect().top - pairs.offsetTop"))
+
+    button = browser.find_element("id", "all")
+    assert button.text == "Show all 2,004 pairs"
+    short = below()
+    browser.execute_script("arguments[0].click()", button)
+    assert below() > 10 * short
+    assert not button.is_displayed()
+    wait_for(lambda: browser.switch_to.active_element.get_attribute("data-index") == "48")
+    browser.execute_script("least.value = 0.8; least.dispatchEvent(new Event('input', {bubbles: true}))")
+    wait_for(lambda: 0 < count(browser) < 100)
+    assert below() <= short
+
+
 def test_a_jump_to_the_end_draws_the_end(browser: Any) -> None:
     from selenium.webdriver.common.keys import Keys
 
@@ -150,7 +167,7 @@ def test_a_header_sorts_and_explains(browser: Any) -> None:
     button = browser.find_element("css selector", "td[data-key=kd_heldout]")
     assert button
     header = browser.find_elements("css selector", "table.board .sort")
-    wanted = next(h for h in header if h.text.startswith("less than none"))
+    wanted = next(h for h in header if h.text.startswith("less copying than none"))
     browser.execute_script("scrollTo({top: 0, behavior: 'instant'})")
     wanted.click()
     values = browser.find_elements("css selector", "td[data-key=reduction][data-value]")
@@ -159,7 +176,7 @@ def test_a_header_sorts_and_explains(browser: Any) -> None:
     assert numbers == sorted(numbers, reverse=True)
     assert printed == 0.4863  # it stays below what was measured
     browser.find_element("css selector", "table.board .info").click()
-    assert "equals sim_95pc" in browser.find_element("css selector", "[popover]:popover-open").text
+    assert "the same as sim_95pc" in browser.find_element("css selector", "[popover]:popover-open").text
 
 
 def test_closer_to_zero_is_first_where_that_is_better(browser: Any) -> None:
@@ -216,6 +233,15 @@ def test_a_page_without_private_images_opens_and_says_what_it_left_out(driver: A
     assert not driver.find_element("id", "words").is_enabled()
     assert count(driver) == 6 * 12
     assert driver.get_log("browser") == []
+
+
+def test_what_was_never_scrolled_to_is_printed_with_its_pictures(driver: Any, page: Path) -> None:
+    driver.get("about:blank")
+    driver.get(page.as_uri())
+    assert driver.find_elements("css selector", ".card") == []
+    time.sleep(1)
+    printed = driver.execute_cdp_cmd("Page.printToPDF", {"preferCSSPageSize": True, "printBackground": True})
+    assert b"/Subtype /Image" in base64.b64decode(printed["data"])
 
 
 def test_on_paper_the_board_fits_and_the_first_pairs_are_there(browser: Any) -> None:

@@ -86,7 +86,7 @@ def test_a_comparison_of_fewer_seeds_than_are_shown_says_so(tmp_path: Path) -> N
     (table,) = Leaderboard().tables([tmp_path])
     found = next(row for row in table.rows if row.label == "loyal").values
     for name in ("reduction", "reduction_floor", "p"):
-        assert found[name].note == "over seeds 0, 2 alone, which none has too"
+        assert found[name].note == "over seeds 0, 2 alone, the ones in common with 'none'"
     assert found["reduction"].value == pytest.approx(0.125)
 
 

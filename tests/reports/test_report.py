@@ -3,15 +3,18 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 from run_folders import SCRIPT, break_picture, write_runs
 
 from replication_bench.errors import ConfigError, StoreError
 from replication_bench.results import Result
 from reports import report
-from reports.atlas import ABSENT, Atlas
+from reports.atlas import ABSENT, LEAST_SIDE, Atlas
 from reports.figures.all import Pictures
 from reports.gallery import least_similarity
 from reports.privacy import Rules, blurred, licence_of
@@ -61,6 +64,14 @@ def test_every_picture_has_words_for_those_who_do_not_see_it(built: Path) -> Non
     told = re.findall(r'<div role="img" aria-label="([^"]+)"', page)
     assert len(told) == page.count("<figure>") == 4
     assert all(any(c.isdigit() for c in text) for text in told)
+
+
+def test_numbers_that_share_an_explanation_stand_together(built: Path) -> None:
+    page = (built / "report.html").read_text(encoding="utf-8")
+    about = re.findall(r"<dt>([^<]*)</dt><dd>([^<]*)", page.partition('class="glossary"')[2])
+    assert len(about) > 10
+    assert len({text for _, text in about}) == len(about)
+    assert not [title for title, text in about if text.startswith("The same")]
 
 
 def test_no_two_elements_share_an_id(built: Path) -> None:
@@ -124,12 +135,10 @@ def test_showing_and_redacting_at_once_is_refused(runs: Path, tmp_path: Path) ->
 
 
 def test_a_blurred_picture_keeps_five_colours_a_side_and_no_more() -> None:
-    import numpy as np
-    from PIL import Image
 
-    noise = Image.fromarray(np.random.default_rng(0).integers(0, 255, (60, 60, 3), dtype=np.uint8))
-    other = noise.resize((5, 5), Image.Resampling.BOX).resize((60, 60), Image.Resampling.NEAREST)
-    assert blurred(noise).tobytes() == blurred(other).tobytes()
+    sharp = noise(0, 60)
+    other = sharp.resize((5, 5), Image.Resampling.BOX).resize((60, 60), Image.Resampling.NEAREST)
+    assert blurred(sharp).tobytes() == blurred(other).tobytes()
 
 
 def test_captions_cannot_leave_their_place(built: Path) -> None:
@@ -181,16 +190,37 @@ def test_the_filter_begins_below_the_lowest_similarity() -> None:
     assert least_similarity([row(0.5)]) == least_similarity([]) == 0
 
 
-def test_a_picture_is_placed_once_and_the_budget_is_kept() -> None:
-    from PIL import Image
+def test_a_picture_is_placed_once_and_one_that_is_gone_is_absent() -> None:
+    image, atlas = Image.new("RGB", (8, 8), "red"), Atlas(8, budget=10**6)
+    keys = [atlas.want(name, partial(found, image)) for name in ("a", "a", "b")]
+    gone = atlas.want("gone", lambda: None)
+    atlas.draw()
+    assert [atlas.tile(key) for key in keys] == [0, 0, 1]
+    assert atlas.tile(gone) == atlas.tile(None) == ABSENT
+    assert (len(atlas.sheets), atlas.left_out) == (1, 0)
 
-    image = Image.new("RGB", (8, 8), "red")
-    atlas = Atlas(8, budget=1)
-    assert [atlas.add("a", lambda: image), atlas.add("a", lambda: image), atlas.add("b", lambda: image)] == [
-        0,
-        0,
-        1,
-    ]
-    assert atlas.add("gone", lambda: None) == ABSENT
-    atlas.close()
-    assert (len(atlas.sheets), atlas.add("late", lambda: image), atlas.left_out) == (1, ABSENT, 1)
+
+def noise(seed: int, side: int) -> Image.Image:
+    return Image.fromarray(np.random.default_rng(seed).integers(0, 255, (side, side, 3)).astype(np.uint8))
+
+
+def found(image: Image.Image) -> Image.Image:
+    return image
+
+
+def test_thumbnails_shrink_until_all_fit_and_only_then_the_last_are_left_out() -> None:
+    drawn = {}
+    for budget in (10**9, 2_500_000, 600_000):
+        drawn[budget] = atlas = Atlas(96, budget)
+        for index in range(600):
+            atlas.want(index, partial(noise, index, 96))
+        atlas.draw()
+    large, fitting, small = drawn.values()
+    assert (large.side, large.left_out) == (96, 0)
+    assert large.bytes > fitting.budget
+    assert fitting.left_out == 0
+    assert fitting.bytes <= fitting.budget
+    assert LEAST_SIDE < fitting.side < 96
+    assert small.side == LEAST_SIDE
+    assert 0 < small.left_out < 600
+    assert (small.tile(0), small.tile(599)) == (0, ABSENT)

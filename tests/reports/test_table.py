@@ -68,7 +68,7 @@ def test_a_negative_value_is_shown_as_one(make: Make, show: Show) -> None:
 def test_the_numbers_of_another_reference_are_counted_from_it(
     none: Result, loyal: Result, show: Show
 ) -> None:
-    assert "less than loyal" in show(none, loyal, reference="loyal")
+    assert "less copying than loyal" in show(none, loyal, reference="loyal")
 
 
 def test_markup_and_control_characters_are_shown_and_not_obeyed(make: Make, none: Result, show: Show) -> None:
@@ -131,7 +131,7 @@ def test_many_rows_stand_in_pieces_that_fit_and_leave_nothing_out(
     assert max(map(len, table.splitlines()[3:])) <= 80
     for title in (
         "[0.526, 0.566]",
-        "less than none",
+        "less copying than none",
         "kernel distance",
         "share > calibrated",
         "network calls",
