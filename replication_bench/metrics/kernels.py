@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from replication_bench.metrics.metric import Ints, Rows
+from replication_bench.metrics.metric import Ints, Rows, members_of
 from replication_bench.statistics.clusters import variance_of_mean
 from replication_bench.statistics.intervals import normal_interval, percentile_interval
 
@@ -147,21 +147,31 @@ class KernelDistance:
         """MMD^2 of the sets as they are."""
         return self.mean_within(self.aa) + self.mean_within(self.bb) - 2 * self.ab.mean_between
 
-    def drawn_within(self, gram: Gram, weights: Weights) -> Weights:
+    def drawn_within(self, gram: Gram, weights: Weights, groups: Ints | None = None) -> Weights:
         """Mean of the kernel over pairs of different rows, rows counted ``weights`` [r, n] times: [r].
 
-        A pair of a row with its own copy is dropped: its distance of 0 would bias a bootstrap draw. The pairs with
-        itself that a biased estimate holds are added once, as they are in the sample.
+        A pair of a row with its own copy is dropped: its distance of 0 would bias a bootstrap draw. So would the pairs
+        of one copy of a group with another copy of it: within a group, which is drawn as a whole, each copy has its own
+        pairs alone. The pairs with itself that a biased estimate holds are added once, as they are in the sample.
         """
         n, own = weights.sum(axis=1), gram.own
-        pairs = n**2 - (weights**2).sum(axis=1)
-        mean: Weights = (((weights @ gram.matrix) * weights).sum(axis=1) - (weights**2) @ own) / pairs
+        members = members_of(np.arange(len(own)) if groups is None else groups)
+        times = weights[:, [rows[0] for rows in members]]
+        sizes = np.array([len(rows) for rows in members])
+        sums = np.array([gram.matrix[np.ix_(rows, rows)].sum() for rows in members])
+        others = sums - np.array([own[rows].sum() for rows in members])
+        total = ((weights @ gram.matrix) * weights).sum(axis=1) - times**2 @ sums + times @ others
+        pairs = n**2 - times**2 @ sizes**2 + times @ (sizes * (sizes - 1))
+        mean: Weights = total / pairs
         return ((n - 1) * mean + weights @ own / n) / n if self.biased else mean
 
-    def drawn(self, u: Weights, v: Weights) -> Weights:
-        """MMD^2 with rows of a counted ``u`` [r, n] and rows of b counted ``v`` [r, m] times, matrices kept: [r]."""
+    def drawn(self, u: Weights, v: Weights, groups: Ints | None = None) -> Weights:
+        """MMD^2 with rows of a counted ``u`` [r, n] and rows of b counted ``v`` [r, m] times, matrices kept: [r].
+
+        Rows of a that belong together (``groups``, [n]) are counted equally often.
+        """
         cross = ((u @ self.ab.matrix) * v).sum(axis=1) / (u.sum(axis=1) * v.sum(axis=1))
-        return self.drawn_within(self.aa, u) + self.drawn_within(self.bb, v) - 2 * cross
+        return self.drawn_within(self.aa, u, groups) + self.drawn_within(self.bb, v) - 2 * cross
 
     def error(self, groups: Ints | None = None) -> float:
         """Standard error in closed form: that of a two-sample U-statistic, to second order.
@@ -197,7 +207,7 @@ class KernelDistance:
             resamples: draws.
             confidence: of the interval.
             draw: draws rows of a where they are not independent.
-            groups: which rows of a belong together, for the closed form; None where they are independent.
+            groups: which rows of a belong together and are drawn as one; None where they are independent.
 
         Returns:
             None where all rows of a belong together, so that nothing tells how another group would differ.
@@ -208,4 +218,4 @@ class KernelDistance:
             return normal_interval(self.value(), self.error(groups), confidence)
         u = np.stack([draw_weights(len(self.aa.a), rng, draw) for _ in range(resamples)])
         v = np.stack([draw_weights(len(self.bb.a), rng) for _ in range(resamples)])
-        return percentile_interval(self.drawn(u, v), confidence)
+        return percentile_interval(self.drawn(u, v, groups), confidence)

@@ -15,7 +15,7 @@ from replication_bench.evidence import build_evidence, unit_rows
 from replication_bench.metrics import all_metrics, kernels
 from replication_bench.metrics.frechet import frechet
 from replication_bench.metrics.kernels import KernelDistance
-from replication_bench.metrics.metric import Evidence
+from replication_bench.metrics.metric import Evidence, members_of
 from replication_bench.seeds import Seeds
 from replication_bench.statistics import measure
 
@@ -61,6 +61,38 @@ def test_the_closed_form_of_a_kernel_distance_too(monkeypatch: pytest.MonkeyPatc
     assert KernelDistance(np.repeat(single, TIMES, axis=0), other).error(groups) == pytest.approx(
         once, rel=0.2
     )
+
+
+@pytest.mark.parametrize("biased", [False, True])
+def test_draws_of_whole_prompts_have_no_bias_from_prompts_paired_with_their_own_copies(biased: bool) -> None:
+    """Images of one prompt are close, so that pairs of two copies of a prompt would count as likeness."""
+    rng = np.random.default_rng(0)
+    groups = np.repeat(np.arange(60), TIMES)
+    a = np.repeat(rng.standard_normal((60, 8)), TIMES, axis=0) + 0.1 * rng.standard_normal((240, 8))
+    distance = KernelDistance(a, rng.standard_normal((90, 8)), biased=biased)
+    members = members_of(groups)
+    drawn = [np.concatenate([members[i] for i in rng.integers(60, size=60)]) for _ in range(600)]
+    u = np.stack([np.bincount(rows, minlength=240) for rows in drawn]).astype(float)
+    v = np.stack([kernels.draw_weights(90, rng) for _ in range(600)])
+    spread = distance.drawn(u, v, groups)
+    assert abs(spread.mean() - distance.value()) < 0.15 * spread.std()
+
+
+def test_drawn_prompts_are_the_double_sum_over_pairs_that_are_no_copies() -> None:
+    rng = np.random.default_rng(1)
+    a, b = rng.standard_normal((5, 3)), rng.standard_normal((4, 3))
+    groups = np.array([0, 1, 0, 2, 1])
+    times, copies = (
+        np.array([2.0, 1.0, 0.0]),
+        [(0, 0), (0, 1), (1, 0)],
+    )  # a copy: its group, and which copy it is
+    drawn = [(copy, row) for copy in copies for row in np.flatnonzero(groups == copy[0])]
+    pairs = [
+        (x, y) for one, x in drawn for other, y in drawn if x != y and (one == other or one[0] != other[0])
+    ]
+    distance = KernelDistance(a, b)
+    within = np.mean([(a[x] @ a[y] / 3 + 1) ** 3 for x, y in pairs])
+    assert distance.drawn_within(distance.aa, times[groups][None], groups)[0] == pytest.approx(within)
 
 
 def test_one_prompt_alone_gives_no_interval() -> None:
