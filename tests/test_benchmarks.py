@@ -111,7 +111,9 @@ def test_the_gpu_benchmark_runs_small_on_a_cpu(
     for name, _, _ in gpu.SECTIONS:
         assert f"## {name}\n\n| " in text
     assert "Not run" not in text
-    assert "latents of harness and pipeline: 0.0e+00" in text
+    # the harness computes channels-last and the pipeline does not: their last bits differ
+    (difference,) = re.findall(r"latents of harness and pipeline: (\S+)", text)
+    assert float(difference) < 1e-4
 
 
 @pytest.mark.slow
