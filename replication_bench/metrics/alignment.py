@@ -6,7 +6,7 @@ from functools import partial
 
 import numpy as np
 
-from replication_bench.metrics.fidelity import protocol_note
+from replication_bench.metrics.kernel_metrics import protocol_note
 from replication_bench.metrics.metric import (
     Alignment,
     Evidence,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from made import line, measured, unit
 
-from replication_bench.metrics import fidelity
+from replication_bench.metrics import fidelity, kernel_metrics
 from replication_bench.metrics.fidelity import METRICS
 from replication_bench.metrics.frechet import frechet_distance
 from replication_bench.metrics.kernels import KernelDistance
@@ -49,7 +49,7 @@ def test_intervals_hold_the_value() -> None:
 
 def test_kernels_are_computed_once_for_values_intervals_and_notes(monkeypatch: pytest.MonkeyPatch) -> None:
     made = []
-    monkeypatch.setattr(fidelity, "KernelDistance", lambda *a: made.append(1) or KernelDistance(*a))
+    monkeypatch.setattr(kernel_metrics, "KernelDistance", lambda *a: made.append(1) or KernelDistance(*a))
     measured(METRICS, evidence(60, 60, 60))
     assert len(made) == 2
 
