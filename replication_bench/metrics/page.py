@@ -76,9 +76,9 @@ distributions on the features as they are.
 
 **Intervals.** The percentile bootstrap draws images with replacement; images of one prompt are drawn together. A
 statistic of nearest neighbours is not resampled on both sides, since a row drawn twice is its own neighbour at distance
-0: its interval takes the other set as fixed. A kernel distance drops the pairs of a row with its own copy. The delta
-method gives the spread of a distance to first order, not its bias; it sums the influences of the images of one prompt.
-Where all images are of one prompt, such distances have no interval.
+0: its interval takes the other set as fixed. A kernel distance drops the pairs of a row with its own copy, and of two
+drawn copies of one prompt. The delta method gives the spread of a distance to first order, not its bias; it sums the
+influences of the images of one prompt. Where all images are of one prompt, such distances have no interval.
 
 **Several seeds.** The leaderboard's interval of a mean over seeds is the one that [report.md](report.md) describes.
 
