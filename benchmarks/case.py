@@ -26,7 +26,8 @@ from replication_bench.pretrained.made import text_config
 from replication_bench.pretrained.shapes import find_shape
 from replication_bench.pretrained.tokenizer import byte_tokenizer
 from replication_bench.testing import picture
-from replication_bench.training import Trainer, TrainingState
+from replication_bench.training import Trainer
+from replication_bench.training_state import TrainingState
 
 
 @contextmanager

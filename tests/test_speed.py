@@ -23,7 +23,8 @@ from replication_bench.networks import Resident, parked, ready_to_sample
 from replication_bench.optimisers import check_optimiser, new_optimiser
 from replication_bench.resolve import Request, resolve_runs
 from replication_bench.testing.case import example
-from replication_bench.training import StageJob, Trainer, TrainingState
+from replication_bench.training import StageJob, Trainer
+from replication_bench.training_state import TrainingState
 
 
 @pytest.fixture(scope="module")

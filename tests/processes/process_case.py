@@ -374,7 +374,7 @@ def main(folder: Path) -> None:
 
 def killed(folder: Path) -> None:
     """The command, killed as soon as there is a checkpoint."""
-    from replication_bench.training import TrainingState
+    from replication_bench.training_state import TrainingState
 
     save = TrainingState.save
 

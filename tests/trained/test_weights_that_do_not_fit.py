@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from trained_case import Command, Outcome
 
-from replication_bench.training import TrainingState
+from replication_bench.training_state import TrainingState
 
 HALFWAY = ("--set", "train.checkpoint_images=4")
 
