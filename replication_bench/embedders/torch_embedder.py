@@ -108,7 +108,7 @@ class TorchEmbedder(ABC):
         """
         pixels = torch.from_numpy(np.stack(arrays)).to(self.device).permute(0, 3, 1, 2).float() / 255
         try:
-            with torch_threads(self.threads), torch.backends.cudnn.flags(allow_tf32=False):
+            with torch_threads(self.threads), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
                 output: Any = self.network(self.normalised(pixels))
         except RuntimeError as error:
             last = str(error).strip().splitlines()[-1]

@@ -95,6 +95,19 @@ def test_a_network_of_another_kind_is_one_line(
     assert "\n" not in str(caught.value)
 
 
+def test_cudnn_stays_on_without_tf32(weights: str, images: list[Image.Image]) -> None:
+    embedder, seen = SscdTorchScript(weights, "sscd-128"), []
+    pool = embedder.network
+
+    def network(pixels: torch.Tensor) -> torch.Tensor:
+        seen.append((torch.backends.cudnn.enabled, torch.backends.cudnn.allow_tf32))
+        return pool(pixels)
+
+    embedder.network = network
+    embedder(images)
+    assert set(seen) == {(True, False)}
+
+
 def test_threads_are_put_back(weights: str, images: list[Image.Image]) -> None:
     before = torch.get_num_threads()
     rows = SscdTorchScript(weights, "sscd-128", threads=before + 1)(images)
