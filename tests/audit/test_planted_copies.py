@@ -1,4 +1,4 @@
-"""Real pictures: copies of stamps, changed in five ways, among unrelated stamps, each found with its source."""
+"""Real pictures: copies of stamps, changed in six ways, among unrelated stamps, each found with its source."""
 
 from __future__ import annotations
 
@@ -37,15 +37,16 @@ def as_jpeg(image: Image.Image) -> Image.Image:
     return Image.open(buffer).convert("RGB")
 
 
-def cropped(image: Image.Image) -> Image.Image:
-    """The middle 80 % of the area."""
-    edge = round(SIDE * (1 - 0.8**0.5) / 2)
+def cropped(image: Image.Image, side: float) -> Image.Image:
+    """The middle, ``side`` of the width and of the height."""
+    edge = round(SIDE * (1 - side) / 2)
     return image.crop((edge, edge, SIDE - edge, SIDE - edge)).resize((SIDE, SIDE), Image.Resampling.BICUBIC)
 
 
 CHANGES: dict[str, Callable[[Image.Image], Image.Image]] = {
     "jpeg": as_jpeg,
-    "crop": cropped,
+    "crop to 80 % of the area": lambda image: cropped(image, 0.8**0.5),
+    "crop to 80 % of the side": lambda image: cropped(image, 0.8),
     "flip": ImageOps.mirror,
     "rotation": lambda image: image.rotate(8, Image.Resampling.BICUBIC, fillcolor="white"),
     "colour": lambda image: ImageEnhance.Color(ImageEnhance.Brightness(image).enhance(1.15)).enhance(0.6),
