@@ -123,7 +123,7 @@ def check_values(rows: Rows, where: object) -> None:
 
 
 def read_arrays(generated: Path, train: Path, heldout: Path | None, k: int) -> Arrays:
-    """Read and check the arrays of ``replbench score``.
+    """Read and check the arrays of ``replbench score``; they come back in one type.
 
     Args:
         generated: .npy of features [g, d].
@@ -138,10 +138,16 @@ def read_arrays(generated: Path, train: Path, heldout: Path | None, k: int) -> A
     width = ours.shape[1]
     real = check_features(read_npy(train), train, k + 1, width)
     if heldout is None:
-        return Arrays(ours, real, real[:0])
+        return as_one_type(ours, real, real[:0])
     others = check_features(read_npy(heldout), heldout, 1, width)
     check_apart(real, others, heldout)
-    return Arrays(ours, real, others)
+    return as_one_type(ours, real, others)
+
+
+def as_one_type(generated: Rows, train: Rows, heldout: Rows) -> Arrays:
+    """The rows in the widest type of the three: k-means fitted to one type refuses rows of another."""
+    wide = np.result_type(generated, train, heldout)
+    return Arrays(*(rows.astype(wide, copy=False) for rows in (generated, train, heldout)))
 
 
 def digests(rows: Rows) -> Iterator[bytes]:

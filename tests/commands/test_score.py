@@ -75,6 +75,19 @@ def test_numbers_of_any_width_are_taken(
     assert found["sim_mean"] == pytest.approx(1)
 
 
+@pytest.mark.parametrize("other", ["float16", "float32"])
+def test_arrays_of_unlike_precision_are_compared_in_the_wider_one(
+    other: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    generated, train, heldout = (rows(n, seed=n).astype(other).astype(np.float64) for n in (80, 90, 70))
+    found = []
+    for narrow in (generated.astype(other), generated):
+        score(tmp_path, "--json", generated=narrow, train=train, heldout=heldout)
+        found.append(json.loads(capsys.readouterr().out)["measurements"])
+    assert found[0] == found[1]
+    assert next(m for m in found[0] if m["name"] == "c_t")["value"] is not None
+
+
 def holed(value: float) -> np.ndarray:
     made = rows(20)
     made[7, 2] = value
