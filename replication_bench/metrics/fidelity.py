@@ -27,6 +27,7 @@ FID = "arXiv 1706.08500, equation 6"
 CMMD = "arXiv 2401.09603, equation 4; sayakpaul/cmmd-pytorch"
 MIFID = "torchmetrics, image/mifid.py"
 ENOUGH = 2048
+REAL = ("heldout", "train")
 MIFID_EPSILON = 0.1
 
 
@@ -73,10 +74,20 @@ def frechet_note(real: str, kernel: str, evidence: Evidence) -> str | None:
 
 
 def gap_note(kernel: str, evidence: Evidence) -> str | None:
-    """Which weights, and the warnings of the two distances that a gap is made of."""
-    lows = [low_note(real, f"{kernel}_{real}", evidence) for real in ("heldout", "train")]
-    told = (f"{real}: {low}" for real, low in zip(("heldout", "train"), lows, strict=True) if low)
-    return "; ".join(filter(None, (evidence.protocol_name, *told))) or None
+    """Which weights, the warnings of the two distances that a gap is made of, and that the larger set was sampled."""
+    lows = {real: low_note(real, f"{kernel}_{real}", evidence) for real in REAL}
+    told = (f"{real}: {low}" for real, low in lows.items() if low)
+    return "; ".join(filter(None, (evidence.protocol_name, *told, even_note(evidence)))) or None
+
+
+def even_note(evidence: Evidence) -> str:
+    """Of which set a sample was taken for a gap, or nothing."""
+    n = even(evidence)
+    return "; ".join(
+        f"{n:,} of {len(evidence.rows(real)):,} {words} images, drawn with seed 0: as many as of the other kind"
+        for real, words in zip(REAL, ("held-out", "training"), strict=True)
+        if len(evidence.rows(real)) > n
+    )
 
 
 def frechet_metric(name: str, real: str, kernel: str, role: str = "") -> Metric:
@@ -97,17 +108,44 @@ def frechet_metric(name: str, real: str, kernel: str, role: str = "") -> Metric:
 
 
 def frechet_gap(role: str, evidence: Evidence) -> Value:
-    """Distance to held-out images minus distance to training images."""
-    values = [frechet_value(real, role, evidence) for real in ("heldout", "train")]
+    """Distance to held-out images minus distance to as many training images."""
+    values = (frechet_value(real, role, evidence) for real in REAL)
     missing = [value for value in values if isinstance(value, str)]
-    return missing[0] if missing else float(values[0]) - float(values[1])
+    if missing:
+        return missing[0]
+    heldout, train = gap_sides(evidence)
+    return heldout.value - train.value
+
+
+def gap_sides(evidence: Evidence) -> tuple[Frechet, Frechet]:
+    """Distances to equally many held-out and training rows: a bias that falls with their number would be a gap too."""
+
+    def make() -> tuple[Frechet, Frechet]:
+        heldout, train = (side(real, evidence) for real in REAL)
+        return heldout, train
+
+    return evidence.once("gap", make)
+
+
+def side(real: str, evidence: Evidence) -> Frechet:
+    """The distance to ``real`` rows; of the larger set, to a sample as large as the smaller one."""
+    rows, n = evidence.rows(real), even(evidence)
+    if len(rows) == n:
+        return frechet_found(real, evidence)
+    chosen = np.sort(np.random.default_rng(0).choice(len(rows), n, replace=False))
+    return frechet(evidence.rows("generated"), rows[chosen], evidence.groups)
+
+
+def even(evidence: Evidence) -> int:
+    """How many rows of either kind a gap rests on."""
+    return min(len(evidence.rows(real)) for real in REAL)
 
 
 def gap_interval(
     evidence: Evidence, rng: np.random.Generator, resamples: int, confidence: float
 ) -> tuple[float, float] | None:
     """The delta method's interval; the generated images' errors in both distances are one error."""
-    heldout, train = (frechet_found(real, evidence) for real in ("heldout", "train"))
+    heldout, train = gap_sides(evidence)
     error = gap_error(heldout, train)
     return None if error is None else normal_interval(heldout.value - train.value, error, confidence)
 
@@ -182,10 +220,11 @@ METRICS: tuple[Metric, ...] = joined(
             gap_metric("fid_gap", INCEPTION),
             about="How much nearer the generated images are to the training images than to held-out ones of the same "
             "source; above 0 points to memorization.",
-            formula="FD(G, heldout) - FD(G, train)",
+            formula="FD(G, heldout) - FD(G, train), both on as many real images as the smaller set has",
             span="0 is innocent; above 0 copying",
-            trap="The sets must be of one source and of like size: a smaller set has the larger biased distance. Below "
-            "2048 images it is marked low_n, as both distances are.",
+            trap="The sets must be of one source. The larger one is sampled (seed 0), since the bias of a distance "
+            "falls with its number of images: hence not the difference of the two distances beside it. Copies of "
+            "images outside the sample do not count. Below 2048 images it is marked low_n.",
         ),
         described(
             mifid_metric("mifd_train"),

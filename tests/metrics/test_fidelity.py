@@ -70,15 +70,29 @@ def test_features_are_taken_as_they_are_and_unit_vectors_are_scaled() -> None:
 
 
 def test_a_gap_is_marked_where_one_of_its_distances_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = "30 of 60 training images, drawn with seed 0: as many as of the other kind"
     found = measured(METRICS, evidence(60, 60, 30), 0)
-    assert found["fd_gap"].note == f"heldout: {found['fd_heldout'].note}; train: {found['fd_train'].note}"
+    both = f"heldout: {found['fd_heldout'].note}; train: {found['fd_train'].note}"
+    assert found["fd_gap"].note == f"{both}; {drawn}"
     assert "low_n: 30 images" in str(found["fd_gap"].note)
     monkeypatch.setattr(fidelity, "ENOUGH", 60)
     found = measured(METRICS, evidence(60, 60, 30), 0)
     assert found["fd_train"].note is None
-    assert found["fd_gap"].note == f"heldout: {found['fd_heldout'].note}"
+    assert found["fd_gap"].note == f"heldout: {found['fd_heldout'].note}; {drawn}"
     monkeypatch.setattr(fidelity, "ENOUGH", 30)
-    assert measured(METRICS, evidence(60, 60, 30), 0)["fd_gap"].note is None
+    assert measured(METRICS, evidence(60, 60, 30), 0)["fd_gap"].note == drawn
+    assert measured(METRICS, evidence(60, 60, 60), 0)["fd_gap"].note is None
+
+
+@pytest.mark.parametrize(("t", "h"), [(4000, 500), (500, 4000)])
+def test_sets_of_unlike_size_make_no_gap_of_their_own(t: int, h: int) -> None:
+    drawn = np.random.default_rng(3)
+    rows = (drawn.standard_normal((n, 32)) for n in (2000, t, h))
+    given = Features(*rows)
+    found = measured(METRICS, replace(evidence(2000, t, h, 32), features=given), 10)
+    assert found["fd_gap"].low < 0 < found["fd_gap"].high
+    # which the two distances, each biased by the size of its own set, do show
+    assert abs(found["fd_heldout"].value - found["fd_train"].value) > found["fd_gap"].high
 
 
 def test_the_gap_grows_where_training_images_are_copied() -> None:
