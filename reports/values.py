@@ -11,7 +11,15 @@ from scipy.stats import t as student
 
 from replication_bench.results import Measurement
 
-BOUNDS = {"share": (0.0, 1.0), "cosine": (-1.0, 1.0)}
+BOUNDS = {
+    "share": (0.0, 1.0),
+    "percent": (0.0, 100.0),
+    "p-value": (0.0, 1.0),
+    "cosine": (-1.0, 1.0),
+    "correlation": (-1.0, 1.0),
+    "Pearson r": (-1.0, 1.0),
+    "count": (0.0, math.inf),
+}
 NOT_MEASURED = "not measured in this run"
 
 

@@ -43,6 +43,24 @@ def test_a_share_stays_within_its_bounds() -> None:
     assert over_seeds([Value(0.2), Value(0.9)], "cosine")[1:3] == (-1, 1)
 
 
+@pytest.mark.parametrize(
+    ("unit", "values", "least", "most"),
+    [
+        ("percent", (10.0, 90.0), 0, 100),
+        ("p-value", (0.1, 0.9), 0, 1),
+        ("Pearson r", (-0.5, 0.5), -1, 1),
+        ("correlation", (-0.5, 0.5), -1, 1),
+        ("count", (1.0, 2.0), 0, None),
+    ],
+)
+def test_an_interval_stays_within_what_its_unit_allows(
+    unit: str, values: tuple[float, float], least: float, most: float | None
+) -> None:
+    found = over_seeds([Value(one) for one in values], unit)
+    assert found.low == least
+    assert found.high == most if most is not None else found.high > 2
+
+
 def test_a_seed_without_a_value_makes_the_mean_missing() -> None:
     found = over_seeds([Value(0.5), missing("no held-out images")])
     assert found.value is None
