@@ -18,7 +18,7 @@ from reports.values import of_measurement
 PAIRS = 10
 SHOWN = (
     ("copies_share", "share of copies"),
-    ("copied_groups", "different images copied"),
+    ("copied_groups", "different groups copied"),
     ("template_share", "share of template copies"),
     ("copy_threshold", "threshold of a copy (labels)"),
     ("R", "R, 95th percentile"),

@@ -141,6 +141,9 @@ def test_copies_of_repeated_images_are_told_apart(
     result = audit(command, generated, train, tmp_path / "out")
     assert value(result, "train_grouped") == pytest.approx(4 / 11)
     assert value(result, "copies_from_grouped") == 0.5
+    shown = command("audit", "--generated", generated, "--train", train, "--out", tmp_path / "out", *FEW)[1]
+    assert "different groups copied" in shown
+    assert "different images copied" not in shown  # which the headline counts
     first = pd.read_parquet(tmp_path / "out" / "matches.parquet").query("rank == 1").set_index("generated")
     assert first.loc["1.png", "group_size"] == 4
     assert first.loc["4.png", "group_size"] == 1
