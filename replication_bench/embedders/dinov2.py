@@ -14,6 +14,8 @@ from replication_bench.embedders.protocol import ImageProtocol
 from replication_bench.embedders.torch_embedder import TorchEmbedder, module_device
 from replication_bench.embedders.weights import cached_in_hub
 from replication_bench.errors import WeightsError
+from replication_bench.pretrained.hub import check_reachable
+from replication_bench.pretrained.parts import quiet
 
 GET_HINT = (
     "Give path= a folder that 'Dinov2Model.from_pretrained' reads, or a hub id such as facebook/dinov2-large."
@@ -27,13 +29,14 @@ def load(path: str) -> Any:
         WeightsError: no folder, an unreachable hub, another kind of model, or weights that do not fill it.
     """
     from transformers import AutoConfig, Dinov2Model
-    from transformers.utils import logging
 
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    quiet()
     loader: Any = Dinov2Model
     looks_local = path.startswith((".", "/", "~")) or path.count("/") != 1
     if not path or (looks_local and not Path(path).is_dir()):
         raise WeightsError("the DINOv2 weights are missing", where=path or "path", hint=GET_HINT)
+    if not Path(path).is_dir():
+        check_reachable(path, ("config.json",), GET_HINT)
     try:
         kind = AutoConfig.from_pretrained(path).model_type
         if kind != "dinov2":

@@ -22,12 +22,14 @@ from replication_bench.embedders.protocol import ImageProtocol, Vectors
 from replication_bench.embedders.torch_embedder import TorchEmbedder, module_device, torch_threads, unit
 from replication_bench.embedders.weights import cached_in_hub
 from replication_bench.errors import ConfigError, WeightsError, did_you_mean
+from replication_bench.pretrained.hub import check_reachable
 
 INSTALL_HINT = "pip install 'replbench[clip]'"
 GET_HINT = (
     "Give 'path=' a checkpoint file or an open_clip folder, or let 'pretrained=' be a tag of "
     "'open_clip.list_pretrained()' on a machine that reaches the hub."
 )
+HUB_FILES = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
 RESIZE = {"shortest": "short", "squash": "squash"}
 
 
@@ -71,6 +73,7 @@ def load(model: str, pretrained: str | None) -> tuple[Any, Any, Any]:
     quick = quick_gelu(model, pretrained)
     try:
         with quiet():
+            check_hub(model, pretrained)
             network = open_clip.create_model(
                 model, pretrained, require_pretrained=True, force_quick_gelu=quick
             )
@@ -82,6 +85,17 @@ def load(model: str, pretrained: str | None) -> tuple[Any, Any, Any]:
             "the OpenCLIP weights cannot be loaded", where=where, got=first, hint=GET_HINT
         ) from error
     return network, open_clip.get_model_preprocess_cfg(network), tokenizer
+
+
+def check_hub(model: str, pretrained: str | None) -> None:
+    """Refuse a hub that gives no answer, where the weights would come from it; see ``check_reachable``."""
+    if model.startswith("hf-hub:"):
+        check_reachable(model.removeprefix("hf-hub:"), ("open_clip_config.json",), GET_HINT)
+        return
+    found = library().get_pretrained_cfg(model, pretrained).get("hf_hub", "") if pretrained else ""
+    repository, _, file = found.rpartition("/")
+    if repository:
+        check_reachable(repository, (file, *HUB_FILES) if file else HUB_FILES, GET_HINT)
 
 
 def quick_gelu(model: str, pretrained: str | None) -> bool:

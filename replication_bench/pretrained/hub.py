@@ -6,17 +6,21 @@ long on a machine without network. Downloads keep that patience; only the first 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from replication_bench.errors import WeightsError
 
 SECONDS = 10.0  # for an answer
 RETRIES = 1  # one second later
 
 
-def check_reachable(name: str) -> None:
-    """Refuse a hub that gives no answer; not asked where the pipeline is in the cache, or the client is offline.
+def check_reachable(name: str, files: Sequence[str] = ("model_index.json",), hint: str = "") -> None:
+    """Refuse a hub that gives no answer; not asked where one of ``files`` is in the cache, or the client is offline.
 
     Args:
         name: hub id.
+        files: what is read first, whichever there is; that of a pipeline where left out.
+        hint: what else to give; a folder in diffusers format where left out.
 
     Raises:
         WeightsError: no answer, of whatever status.
@@ -25,7 +29,7 @@ def check_reachable(name: str) -> None:
     from huggingface_hub import constants, try_to_load_from_cache
     from huggingface_hub.utils import http_backoff  # type: ignore[attr-defined]
 
-    cached = isinstance(try_to_load_from_cache(name, "model_index.json"), str)
+    cached = any(isinstance(try_to_load_from_cache(name, file), str) for file in files)
     if cached or constants.HF_HUB_OFFLINE:
         return
     try:
@@ -38,5 +42,6 @@ def check_reachable(name: str) -> None:
             where=constants.ENDPOINT,
             got=error,
             want=f"an answer about {name}",
-            hint=f"There is no folder {name} here; give one in diffusers format, or try again with a network.",
+            hint=hint
+            or f"There is no folder {name} here; give one in diffusers format, or try again with a network.",
         ) from error

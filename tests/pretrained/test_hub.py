@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from threading import Thread
 from typing import Any
@@ -13,6 +13,8 @@ import pytest
 from huggingface_hub import constants
 
 from replication_bench.backbone import Backbone
+from replication_bench.embedders.dinov2 import Dinov2
+from replication_bench.embedders.open_clip import OpenClip
 from replication_bench.errors import WeightsError
 from replication_bench.pretrained.hub import check_reachable
 
@@ -54,6 +56,24 @@ def test_a_hub_that_cannot_be_reached_is_one_line(closed: str) -> None:
     line = f"^the hub cannot be reached; in {closed}; got .*; want an answer about some/hub-id. There is no folder"
     with pytest.raises(WeightsError, match=line):
         Backbone.load("some/hub-id")
+
+
+@pytest.mark.parametrize(
+    ("embedder", "asked", "hint"),
+    [
+        (lambda: Dinov2("some/dinov2"), "some/dinov2", "Give path="),
+        (OpenClip, "timm/vit_base_patch16_clip_224.openai", "Give 'path='"),
+        (lambda: OpenClip("hf-hub:some/clip"), "some/clip", "Give 'path='"),
+    ],
+    ids=["dinov2", "open-clip tag", "open-clip hub id"],
+)
+def test_an_embedder_tells_it_as_soon_and_says_how_to_get_its_weights(
+    embedder: Callable[[], object], asked: str, hint: str, closed: str
+) -> None:
+    start = time.monotonic()
+    with pytest.raises(WeightsError, match=f"^the hub cannot be reached; in {closed}.*about {asked}. {hint}"):
+        embedder()
+    assert time.monotonic() - start < 10
 
 
 def test_it_is_told_soon(closed: str) -> None:
