@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import warnings
 from typing import Any
 
 import typer
@@ -72,6 +73,8 @@ def main(arguments: list[str] | None = None) -> Any:
     """Entry point: a user's mistake is one line and status 2; a bug keeps its traceback."""
     # read by OpenMP when torch is imported: spinning threads on shared cores are many times slower
     os.environ.setdefault("GOMP_SPINCOUNT", "0")
+    # Pillow refuses an image of twice that size; what it says of one below is no business of the user
+    warnings.filterwarnings("ignore", message="Image size .* could be decompression bomb")
     # diffusers imports it where it is installed, and it then tells which of its kernels nobody asked for are missing
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     try:

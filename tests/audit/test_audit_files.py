@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,6 +12,7 @@ import pandas as pd
 import pytest
 from audit_cases import Command
 from drawn import noise
+from PIL import Image
 
 from replication_bench import evidence
 from replication_bench.audit import comparing
@@ -76,3 +79,17 @@ def test_a_name_that_is_not_utf8_is_escaped(
     table = pd.read_parquet(tmp_path / "out" / "matches.parquet")
     assert "caf\\xe9.png" in set(table[table["label"] == "exact"]["train"])
     assert pd.read_csv(tmp_path / "out" / "skipped.csv")["id"].tolist() == ["\\xff.png"]
+
+
+def test_a_large_image_brings_no_line_of_its_library(tmp_path: Path) -> None:
+    """Pillow warns of images of more than 89 million pixels, with a line of its own source."""
+    for name, side in (("small.png", 20), ("large.png", 40)):
+        Image.new("L", (side, side), side).save(tmp_path / name)
+    code = (
+        "import sys\nfrom PIL import Image\nfrom replication_bench.cli import main\n"
+        "Image.MAX_IMAGE_PIXELS = 1000\nmain(sys.argv[1:])"
+    )
+    command = (sys.executable, "-c", code, "duplicates", str(tmp_path), "--embedder", "pixels")
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "images are in" in done.stdout
+    assert "decompression bomb" not in done.stderr
