@@ -13,10 +13,18 @@ from numpy.typing import NDArray
 
 from replication_bench.metrics import held_out_tests as tests
 from replication_bench.metrics.coverage import train_radii
-from replication_bench.metrics.metric import Evidence, Metric, Value, count_generated, described, joined
+from replication_bench.metrics.metric import (
+    Evidence,
+    Metric,
+    Value,
+    count_generated,
+    described,
+    draw_rows,
+    joined,
+)
 from replication_bench.metrics.neighbours import authentic as authentic_rows
 from replication_bench.metrics.sampled import few, sample_note
-from replication_bench.statistics.intervals import normal_interval
+from replication_bench.statistics.intervals import normal_interval, percentile_interval
 
 AUTHPCT = "arXiv 2102.08921, section 3.3; layer6ai-labs/dgm-eval, metrics/authpct.py"
 CT = "arXiv 2004.05675, section 4; layer6ai-labs/dgm-eval, metrics/ct.py"
@@ -48,10 +56,31 @@ def three_sets(evidence: Evidence) -> str | None:
     return None if len(evidence.generated) else "no images"
 
 
+def cells_of(evidence: Evidence) -> tests.Cells | str:
+    """Where the rows lie among the training rows, found once; or why they cannot be compared."""
+    missing, rows = three_sets(evidence), evidence.rows
+    if missing:
+        return missing
+    return evidence.once("cells", lambda: tests.in_cells(rows("train"), rows("heldout"), rows("generated")))
+
+
 def ct(evidence: Evidence) -> Value:
     """C_T, or why there is none."""
-    rows = evidence.rows
-    return three_sets(evidence) or tests.ct_score(rows("train"), rows("heldout"), rows("generated"))
+    found = cells_of(evidence)
+    return found if isinstance(found, str) else found.score()
+
+
+def ct_interval(
+    evidence: Evidence, rng: np.random.Generator, resamples: int, confidence: float
+) -> tuple[float, float] | None:
+    """Bootstrap over generated and held-out images, the training images and their cells fixed."""
+    found = cells_of(evidence)
+    if isinstance(found, str):
+        return None
+    h = len(found.heldout)
+    every = (found.drawn(draw_rows(h, rng), evidence.draw(rng)).score() for _ in range(resamples))
+    values = [value for value in every if not isinstance(value, str)]
+    return percentile_interval(values, confidence) if values else None
 
 
 def likelihood(name: str, evidence: Evidence) -> Value:
@@ -108,7 +137,9 @@ METRICS: tuple[Metric, ...] = joined(
             "the training images as fixed.",
         ),
         described(
-            Metric("c_t", "z-score", "zero", ct, CT, count_generated, interval=None),
+            Metric(
+                "c_t", "z-score", "zero", ct, CT, count_generated, interval="own", own_interval=ct_interval
+            ),
             about="A rank test, in cells of the feature space, of whether generated images lie closer to the training "
             "images than held-out images do.",
             formula="mean over cells, weighted by held-out share, of (U - (nm / 2 - 1/2)) / sqrt(nm (n + m + 1) / 12); "

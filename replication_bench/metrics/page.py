@@ -32,6 +32,7 @@ OWN = {
     "excess_calibrated": "bootstrap over generated and held-out images, never narrower than Wilson's of the generated",
     "density": "bootstrap over generated images",
     "vendi": "delta method",
+    "c_t": "bootstrap over generated and held-out images, the training images and their cells fixed",
     "fld": "normal, over the held-out images, both fits fixed",
     "fld_gap": "normal, over held-out and training images, the fit fixed",
 }
@@ -39,7 +40,6 @@ WITHOUT: dict[tuple[str, ...], str] = {
     ("cc_ent_p", "cc_comp_p", "cc_tvl_p", "cc_mixed_p", "cc_dup_p"): (
         "p-values, which tell the uncertainty of the r beside them"
     ),
-    ("c_t",): "a z-score: its unit is the spread that chance alone gives it within a cell",
     ("train_repeated",): "a count over all training images, of which no sample was taken",
     (
         *("distinct_copied", "copied_images", "copied_images_calibrated", "copies_each"),

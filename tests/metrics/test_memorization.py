@@ -7,6 +7,7 @@ from made import line, measured, unit
 from replication_bench.metrics import held_out_tests
 from replication_bench.metrics.held_out_tests import cell_statistic, ct_score, fld
 from replication_bench.metrics.memorization import METRICS
+from replication_bench.metrics.metric import Features
 
 
 def sets(d: int = 4) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -39,6 +40,22 @@ def test_ct_has_a_reason_where_cells_are_empty() -> None:
     assert "holds no held-out" in str(ct_score(train, heldout[:1], generated))
     assert "more than 20" in str(ct_score(train, heldout, generated[:20]))
     assert "at least 3" in str(ct_score(train[:2], heldout, generated))
+
+
+def test_the_interval_of_ct_is_its_spread_over_samples() -> None:
+    drawn = np.random.default_rng(2)
+    train, scores, wide = drawn.standard_normal((300, 4)), [], []
+    for place in range(120):
+        heldout, generated = drawn.standard_normal((200, 4)), drawn.standard_normal((150, 4)) * 0.9
+        scores.append(float(ct_score(train, heldout, generated)))
+        if place % 12 == 0:
+            rows = {"train": unit(train), "heldout": unit(heldout), "generated": unit(generated)}
+            given = Features(generated, train, heldout)
+            top1 = np.zeros(150, np.float32)
+            found = measured(METRICS, line(**rows, top1=top1, features=given), 200)["c_t"]
+            assert found.low < found.value < found.high
+            wide.append(found.high - found.low)
+    assert np.mean(wide) == pytest.approx(2 * 1.96 * np.std(scores), rel=0.25)
 
 
 def test_fld_prefers_the_true_source_to_copies_and_to_another_source() -> None:
