@@ -171,11 +171,24 @@ def mifid(role: str, evidence: Evidence) -> Value:
     distance = frechet_value("train", role, evidence)
     if isinstance(distance, str) or distance <= 1e-8:
         return distance if isinstance(distance, str) else 0.0
-    train, generated = evidence.rows("train"), evidence.rows("generated")
-    penalty = evidence.once("memorization", lambda: memorization_distance(train, generated))
+    penalty = penalty_of(evidence)
     if penalty == 0:
         return "every training image is generated exactly, so the distance is divided by 0"
     return distance / penalty if penalty < MIFID_EPSILON else distance
+
+
+def penalty_of(evidence: Evidence) -> float:
+    """The memorization distance, computed once."""
+    train, generated = evidence.rows("train"), evidence.rows("generated")
+    return evidence.once("memorization", lambda: memorization_distance(train, generated))
+
+
+def mifid_interval(
+    evidence: Evidence, rng: np.random.Generator, resamples: int, confidence: float
+) -> tuple[float, float] | None:
+    """That of the Frechet distance where nothing is divided; None where it is: the joint spread has no formula here."""
+    divided = penalty_of(evidence) < MIFID_EPSILON
+    return None if divided else frechet_interval("train", evidence, rng, resamples, confidence)
 
 
 def mifid_metric(name: str, role: str = "") -> Metric:
@@ -187,7 +200,8 @@ def mifid_metric(name: str, role: str = "") -> Metric:
         partial(mifid, role),
         MIFID,
         count_generated,
-        interval=None,
+        interval="own",
+        own_interval=mifid_interval,
         note=partial(frechet_note, "train", "kid_train" if role else "kd_train"),
         role=role,
     )

@@ -32,6 +32,8 @@ OWN = {
     "excess_calibrated": "bootstrap over generated and held-out images, never narrower than Wilson's of the generated",
     "density": "bootstrap over generated images",
     "vendi": "delta method",
+    "mifd_train": "that of the distance, where the penalty does not act",
+    "mifid_train": "that of the distance, where the penalty does not act",
     "c_t": "bootstrap over generated and held-out images, the training images and their cells fixed",
     "fld": "normal, over the held-out images, both fits fixed",
     "fld_gap": "normal, over held-out and training images, the fit fixed",
@@ -48,13 +50,11 @@ WITHOUT: dict[tuple[str, ...], str] = {
     ("copied_jpeg_ratio", "copied_entropy_ratio"): (
         "ratios over the copied images, which are few and counted like the above: read n, their number"
     ),
-    ("mifd_train", "mifid_train"): (
-        "a distance divided by a mean of nearest neighbours, for whose joint spread we know no formula; the interval "
-        "of fd_train or fid_train is that of the distance alone"
-    ),
 }
 SOMETIMES = """- `fid_heldout`, `fid_train`, `fid_gap` where a set has 2048 images or fewer: the delta method needs more
   than Inception has features.
+- `mifd_train`, `mifid_train` where their penalty acts: a distance divided by a mean of nearest neighbours, for whose
+  joint spread we know no formula. Elsewhere they equal fd_train and fid_train, intervals included.
 - `copy_threshold` and `copied_groups`, which an audit adds: a rule, whose note states its rates, and a count.
 - Whatever is bootstrapped, where no draws were asked for (`measure.bootstrap=0`)."""
 HEAD = """# Metrics
@@ -80,7 +80,10 @@ statistic of nearest neighbours is not resampled on both sides, since a row draw
 drawn copies of one prompt. The delta method gives the spread of a distance to first order, not its bias; it sums the
 influences of the images of one prompt. Where all images are of one prompt, such distances have no interval.
 
-**Several seeds.** The leaderboard's interval of a mean over seeds is the one that [report.md](report.md) describes.
+**Several seeds.** `replbench leaderboard RUNS... --format json` (or `csv`) holds the mean over seeds of every number
+here with its interval, also where a single run has none: the wider of Student's over the seeds and of what the runs'
+own intervals say ([report.md](report.md)). Seeds are not bootstrapped: of two or three, a draw often holds one seed
+alone, and the interval comes out too narrow.
 
 {without}
 

@@ -112,6 +112,17 @@ def test_mifid_is_divided_only_where_every_training_image_is_approached() -> Non
     assert found["mifd_train"].value > 10 * found["fd_train"].value
 
 
+def test_mifid_has_the_interval_of_its_distance_where_it_is_that_distance() -> None:
+    far = evidence(60, 60, 60, 16)
+    found = measured(METRICS, far, 10)
+    assert found["mifd_train"].low is not None
+    ends = [(found[name].low, found[name].high) for name in ("mifd_train", "fd_train")]
+    assert ends[0] == ends[1]
+    far = evidence(60, 60, 60)
+    near = replace(far, generated=unit(far.train + 0.02 * np.random.default_rng(0).standard_normal((60, 4))))
+    assert measured(METRICS, near, 10)["mifd_train"].low is None
+
+
 def test_inception_numbers_are_given_below_2048_images_but_marked() -> None:
     space = replace(evidence(30, 30, 30, 64), protocol_name="inception-v3 (TF weights)")
     units = measured(METRICS, replace(evidence(30, 30, 30), spaces={"inception": space}), 0)
