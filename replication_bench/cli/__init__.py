@@ -38,6 +38,8 @@ from replication_bench.processes import speaks
 
 # typer carries its own copy of click: its exceptions are found through the one that it exports
 CommandError: Any = typer.BadParameter.__mro__[2]
+INTERRUPTED = 130  # 128 and SIGINT, as shells count
+STOPPED = "interrupted; run the same command to go on where it stopped"
 
 
 def add_plugin_commands() -> None:
@@ -69,6 +71,14 @@ def fail(error: BaseException, line: str, status: int = 2) -> None:
     sys.exit(status)
 
 
+def leave(status: Any) -> None:
+    """End as a command asked to: typer hands back ``typer.Exit``, which it makes of Ctrl-C too, and does not leave."""
+    if status == INTERRUPTED:
+        fail(KeyboardInterrupt(), STOPPED, INTERRUPTED)
+    if type(status) is int and status:
+        sys.exit(status)
+
+
 def main(arguments: list[str] | None = None) -> Any:
     """Entry point: a user's mistake is one line and status 2; a bug keeps its traceback."""
     # read by OpenMP when torch is imported: spinning threads on shared cores are many times slower
@@ -77,9 +87,10 @@ def main(arguments: list[str] | None = None) -> Any:
     warnings.filterwarnings("ignore", message="Image size .* could be decompression bomb")
     # diffusers imports it where it is installed, and it then tells which of its kernels nobody asked for are missing
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
+    status = 0
     try:
         add_plugin_commands()
-        app(
+        status = app(
             (sys.argv[1:] if arguments is None else arguments) or ["--help"],
             standalone_mode=False,
             prog_name="replbench",
@@ -89,4 +100,5 @@ def main(arguments: list[str] | None = None) -> Any:
     except ReplbenchError as error:
         fail(error, str(error))
     except (KeyboardInterrupt, typer.Abort) as error:
-        fail(error, "interrupted; run the same command to go on where it stopped", 130)
+        fail(error, STOPPED, INTERRUPTED)
+    leave(status)
