@@ -83,12 +83,12 @@ def facts(table: BoardTable) -> list[tuple[str, str]]:
     return [("dataset", data), ("embedder", " ".join(filter(None, names))), *parts]
 
 
-def notes(table: BoardTable) -> list[str]:
-    """What stands below a table: reasons by number, then everything else."""
-    return [f"[{number}] {reason}" for reason, number in table.reasons.items()] + [
-        *remarks(table),
-        *verdicts(table),
-    ]
+def notes(table: BoardTable, rows: Sequence[Row] | None = None) -> list[str]:
+    """What stands below a table of ``rows``, all by default: the reasons that these number, then everything else."""
+    shown = table.rows if rows is None else rows
+    numbers = {found.footnote for row in shown for found in cells(table, row, table.columns)}
+    reasons = [f"[{number}] {reason}" for reason, number in table.reasons.items() if number in numbers]
+    return [*reasons, *remarks(table), *verdicts(table)]
 
 
 def remarks(table: BoardTable) -> list[str]:

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from reports.cells import Cell, cells, facts, label_text, notes, rank_text, seeds_text
 from reports.columns import Column
-from reports.leaderboard import BoardTable
+from reports.leaderboard import BoardTable, Row
 
 TITLE_WIDTH = 24
 STYLES = {"method": "", "reference": "", "control": "dim", "reported": "italic"}
@@ -31,14 +31,13 @@ def render_board(table: BoardTable) -> RenderableType:
         Text(table.board.title, "bold"),
         Text(about, "dim"),
         Fitting(table),
-        plain(*notes(table)),
         Text(),
     )
 
 
 @dataclass(frozen=True)
 class Fitting:
-    """A board in the first form that the terminal has room for; no number is ever cut or left out."""
+    """A board in the first form that the terminal has room for, and its notes; no number is ever cut or left out."""
 
     table: BoardTable
 
@@ -48,8 +47,13 @@ class Fitting:
         def fits(grid: Grid) -> bool:
             return Width.get(console, unbounded, grid).maximum <= options.max_width
 
-        whole = next(filter(fits, (wide(self.table, self.table.columns), narrow(self.table))), None)
-        yield from [whole] if whole else pieces(self.table, fits)
+        if fits(whole := wide(self.table, self.table.columns)):
+            yield from (whole, plain(*notes(self.table)))
+        elif fits(turned := narrow(self.table)):
+            yield from (turned, plain(*notes(self.table, measured(self.table))))
+        else:
+            yield from pieces(self.table, fits)
+            yield plain(*notes(self.table))
 
 
 def pieces(table: BoardTable, fits: Callable[[Grid], bool]) -> Iterator[Grid]:
@@ -78,11 +82,16 @@ def wide(table: BoardTable, columns: Sequence[Column]) -> Grid:
     return grid
 
 
+def measured(table: BoardTable) -> list[Row]:
+    """The rows without what papers print."""
+    return [row for row in table.rows if row.role != "reported"]
+
+
 def narrow(table: BoardTable) -> Grid:
-    """Columns down, rows across; what papers print stands in the notes alone."""
+    """Columns down, measured rows across; what papers print stands in the notes alone."""
     grid = new_grid()
     grid.add_column("", max_width=TITLE_WIDTH)
-    rows = [row for row in table.rows if row.role != "reported"]
+    rows = measured(table)
     found = [cells(table, row, table.columns) for row in rows]
     for row in rows:
         rank = f"{rank_text(row)} " if row.rank else ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -97,6 +98,17 @@ def test_a_claim_is_shown_once_for_all_seeds_and_is_not_called_other_twice(make:
     }
     shown = show(*(make("loyal", seed=seed, reported=(claim,), paper="a") for seed in (0, 1)), width=300)
     assert shown.count("less copying: 48.63 % (reported: SD 2.1, other protocol, a)") == 1
+
+
+@pytest.mark.parametrize("width", [60, 80, 160, 400])
+def test_a_reason_is_told_where_a_cell_points_to_it(width: int, make: Make, none: Result, show: Show) -> None:
+    """The row of what a paper prints stands in the wide form alone, and so do the reasons of its dashes."""
+    claim = {"claim": "less copying", "value": 48.63, "unit": "%", "protocol": "SD 2.1", "source": ""}
+    odd = make("loyal", values={"r_star": "no ceiling"}, reported=(claim,))
+    shown = show(none, odd, width=width)
+    told = set(re.findall(r"^\[(\d+)\] ", shown, re.M))
+    assert told
+    assert told == set(re.findall(r" \[(\d+)\]", shown))
 
 
 def test_an_anchor_that_differs_between_rows_names_them(make: Make, none: Result, show: Show) -> None:
