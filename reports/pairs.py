@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import math
-import os
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont, UnidentifiedImageError
 from pydantic import ValidationError
 
-from replication_bench.errors import ConfigError, DataError, StoreError
+from replication_bench.errors import ConfigError, DataError
 from replication_bench.results import Match, Result
+from replication_bench.store import write_atomic
 from reports.matches import read_table
 
 Load = Callable[[str], Image.Image]
@@ -226,17 +225,10 @@ def without_accents(text: str) -> str:
 
 
 def save(sheet: Image.Image, path: Path) -> Path:
-    """Write the sheet under another name, then move it into place.
+    """Write the sheet, all of it or nothing.
 
     Raises:
         StoreError: the folder cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        sheet.save(temporary, format="PNG")
-        temporary.replace(path)
-    except OSError as error:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        raise StoreError("the sheet of pairs cannot be written", where=path, got=error.strerror) from error
+    write_atomic(path, lambda temporary: sheet.save(temporary, format="PNG"))
     return path
