@@ -38,6 +38,19 @@ def test_a_missing_optional_package_is_told_with_its_command(
     assert "pip install 'replbench[lora]'" in peft["detail"]
 
 
+def test_a_finding_is_one_line_however_narrow_the_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """So that the path or the address in it can be copied."""
+    address = f"https://example.org/{'long-' * 40}name.pth"
+    monkeypatch.setattr(doctor, "probe", lambda name, look: doctor.Finding(name, False, f"get {address}"))
+    monkeypatch.setenv("COLUMNS", "40")
+    doctor.show(as_json=False)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) > 10
+    assert all(line.startswith("missing ") and line.endswith(f": get {address}") for line in lines)
+
+
 def test_every_command_names_an_extra_that_holds_the_package() -> None:
     project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8"))
     offered = project["project"]["optional-dependencies"]

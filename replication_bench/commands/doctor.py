@@ -141,4 +141,5 @@ def show(as_json: bool) -> None:
     console = Console()
     for finding in findings:
         mark = Text("ok      ", "green") if finding.ok else Text("missing ", "yellow")
-        console.print(mark, Text(f"{finding.name}: {finding.detail}"))
+        # a path or an address that is cut in two cannot be copied
+        console.print(mark, Text(f"{finding.name}: {finding.detail}"), soft_wrap=True)
