@@ -156,7 +156,7 @@ def verdicts(table: BoardTable) -> list[str]:
 
 def warnings(table: BoardTable) -> list[str]:
     """The warnings that belong beside the numbers shown, each once, with the columns and rows that it concerns."""
-    measured = [row for row in table.rows if row.role != "reported"]
+    measured = table.measured
     found: dict[str, dict[str, list[str]]] = {}  # by warning, then by column: rows
     for column in table.columns:
         for row in measured:

@@ -201,7 +201,12 @@ class BoardTable:
             r = row.values["R"].value if "R" in row.values else None
             return row.role == "control", r is None, r or 0.0
 
-        return min((row for row in self.rows if row.method == method and row.role != "reported"), key=place)
+        return min((row for row in self.measured if row.method == method), key=place)
+
+    @property
+    def measured(self) -> list[Row]:
+        """The rows that were measured here, without what papers print."""
+        return [row for row in self.rows if row.role != "reported"]
 
     @cached_property
     def reasons(self) -> dict[str, int]:

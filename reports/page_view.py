@@ -36,7 +36,7 @@ def board_view(table: BoardTable, drawn: Pictures) -> dict[str, Any]:
         "reasons": table.reasons,
         "notes": remarks(table),
         "claims": [claim_view(table, index) for index in range(len(table.claims))],
-        "labels": [label_text(row) for row in measured_rows(table)],
+        "labels": [label_text(row) for row in table.measured],
         "all_rows": [line_view(table, column) for column in table.all_columns],
         "pictures": [picture_view(picture, f"{table.board.id}-{i}") for i, picture in enumerate(drawn.drawn)],
         "absent": drawn.absent,
@@ -121,14 +121,9 @@ def range_view(table: BoardTable, row: Row, tint: str) -> Markup | str:
     ).format(tint, f"{at:.0f} % of the way from floor to ceiling", first, last, max(at - 1.5, 0))
 
 
-def measured_rows(table: BoardTable) -> list[Row]:
-    """The rows that were measured here."""
-    return [row for row in table.rows if row.role != "reported"]
-
-
 def line_view(table: BoardTable, column: Column) -> dict[str, Any]:
     """One measurement of all rows."""
-    cells = [number_view(cell(table, row, column)) for row in measured_rows(table)]
+    cells = [number_view(cell(table, row, column)) for row in table.measured]
     return {"key": column.key, "title": column.header, "unit": "", "about": column.about, "cells": cells}
 
 

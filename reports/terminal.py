@@ -13,7 +13,7 @@ from rich.text import Text
 
 from reports.cells import Cell, cells, facts, label_text, notes, rank_text, seeds_text
 from reports.columns import Column
-from reports.leaderboard import BoardTable, Row
+from reports.leaderboard import BoardTable
 
 TITLE_WIDTH = 24
 STYLES = {"method": "", "reference": "", "control": "dim", "reported": "italic"}
@@ -50,7 +50,7 @@ class Fitting:
         if fits(whole := wide(self.table, self.table.columns)):
             yield from (whole, plain(*notes(self.table)))
         elif fits(turned := narrow(self.table)):
-            yield from (turned, plain(*notes(self.table, measured(self.table))))
+            yield from (turned, plain(*notes(self.table, self.table.measured)))
         else:
             yield from pieces(self.table, fits)
             yield plain(*notes(self.table))
@@ -82,16 +82,11 @@ def wide(table: BoardTable, columns: Sequence[Column]) -> Grid:
     return grid
 
 
-def measured(table: BoardTable) -> list[Row]:
-    """The rows without what papers print."""
-    return [row for row in table.rows if row.role != "reported"]
-
-
 def narrow(table: BoardTable) -> Grid:
     """Columns down, measured rows across; what papers print stands in the notes alone."""
     grid = new_grid()
     grid.add_column("", max_width=TITLE_WIDTH)
-    rows = measured(table)
+    rows = table.measured
     found = [cells(table, row, table.columns) for row in rows]
     for row in rows:
         rank = f"{rank_text(row)} " if row.rank else ""

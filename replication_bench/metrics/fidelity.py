@@ -20,6 +20,7 @@ from replication_bench.metrics.kernel_metrics import (
 )
 from replication_bench.metrics.metric import Evidence, Metric, Value, count_generated, described, joined
 from replication_bench.metrics.neighbours import memorization_distance
+from replication_bench.metrics.sampled import sample_of
 from replication_bench.statistics.intervals import normal_interval
 
 KID = "arXiv 1801.01401, equation 4"
@@ -132,8 +133,7 @@ def side(real: str, evidence: Evidence) -> Frechet:
     rows, n = evidence.rows(real), even(evidence)
     if len(rows) == n:
         return frechet_found(real, evidence)
-    chosen = np.sort(np.random.default_rng(0).choice(len(rows), n, replace=False))
-    return frechet(evidence.rows("generated"), rows[chosen], evidence.groups)
+    return frechet(evidence.rows("generated"), rows[sample_of(len(rows), n)], evidence.groups)
 
 
 def even(evidence: Evidence) -> int:

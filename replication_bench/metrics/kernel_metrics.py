@@ -74,9 +74,7 @@ def kernel_metric(
     def interval(
         evidence: Evidence, rng: np.random.Generator, resamples: int, confidence: float
     ) -> tuple[float, float] | None:
-        found = distance(real, evidence).interval(
-            rng, resamples, confidence, draw=evidence.draw, groups=evidence.groups
-        )
+        found = distance(real, evidence).interval(rng, resamples, confidence, evidence.groups)
         return found and (1000 * found[0], 1000 * found[1])
 
     return Metric(

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from replication_bench.metrics.metric import Ints, Rows, members_of
+from replication_bench.metrics.metric import Ints, Rows, draw_groups, draw_rows, members_of
 from replication_bench.statistics.clusters import variance_of_mean
 from replication_bench.statistics.intervals import normal_interval, percentile_interval
 
 Weights = NDArray[np.float64]
-Draw = Callable[[np.random.Generator], Ints]
 BLOCK = 1024
 KEPT = 4096 * 4096
 CMMD_SIGMA = 10.0
@@ -113,13 +112,14 @@ class Gram:
         return max(0.0, (self.sums.squares - float((own**2).sum())) / pairs - mean**2)
 
 
-def draw_weights(n: int, rng: np.random.Generator, draw: Draw | None = None) -> Weights:
+def draw_weights(n: int, rng: np.random.Generator, members: Sequence[Ints] | None = None) -> Weights:
     """How often each of n rows is in a bootstrap draw; a draw of one row alone has no pair and is drawn again.
 
-    ``draw`` draws the rows where they are not independent.
+    ``members`` are the rows of each group where whole groups are drawn.
     """
     while True:
-        weights = np.bincount(draw(rng) if draw else rng.integers(n, size=n), minlength=n)
+        rows = draw_rows(n, rng) if members is None else draw_groups(members, rng)
+        weights = np.bincount(rows, minlength=n)
         if np.count_nonzero(weights) > 1:
             return weights.astype(np.float64)
 
@@ -197,7 +197,6 @@ class KernelDistance:
         rng: np.random.Generator,
         resamples: int,
         confidence: float,
-        draw: Draw | None = None,
         groups: Ints | None = None,
     ) -> tuple[float, float] | None:
         """Bootstrap interval over the rows of both sets; in closed form where a matrix is too large to be kept.
@@ -206,7 +205,6 @@ class KernelDistance:
             rng: of the draws.
             resamples: draws.
             confidence: of the interval.
-            draw: draws rows of a where they are not independent.
             groups: which rows of a belong together and are drawn as one; None where they are independent.
 
         Returns:
@@ -216,6 +214,7 @@ class KernelDistance:
             return None
         if any(gram.kept is None for gram in (self.aa, self.bb, self.ab)):
             return normal_interval(self.value(), self.error(groups), confidence)
-        u = np.stack([draw_weights(len(self.aa.a), rng, draw) for _ in range(resamples)])
+        members = None if groups is None else members_of(groups)
+        u = np.stack([draw_weights(len(self.aa.a), rng, members) for _ in range(resamples)])
         v = np.stack([draw_weights(len(self.bb.a), rng) for _ in range(resamples)])
         return percentile_interval(self.drawn(u, v, groups), confidence)

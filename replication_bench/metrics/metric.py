@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple, TypeVar
 
@@ -180,7 +180,7 @@ class Evidence:
         if not self.repeated_prompts:
             return draw_rows(len(self.top1), rng)
         members = self.once("members", lambda: members_of(self.prompts))
-        return np.concatenate([members[i] for i in draw_rows(len(members), rng)])
+        return draw_groups(members, rng)
 
     def resample(self, rng: np.random.Generator) -> Evidence:
         """A bootstrap draw: rows of every set drawn with replacement, rows that belong together kept together.
@@ -203,6 +203,11 @@ class Evidence:
 def draw_rows(n: int, rng: np.random.Generator) -> Ints:
     """n of n rows with replacement."""
     return rng.integers(n, size=n) if n else NO_INTS
+
+
+def draw_groups(members: Sequence[Ints], rng: np.random.Generator) -> Ints:
+    """The rows of n of n groups with replacement, given the rows of each."""
+    return np.concatenate([members[i] for i in draw_rows(len(members), rng)])
 
 
 def taken(rows: NDArray[Any], index: Ints) -> NDArray[Any]:

@@ -18,8 +18,13 @@ def chosen(evidence: Evidence, name: str) -> Ints | None:
         return None
     return evidence.once(
         ("sampled", name),
-        lambda: np.sort(np.random.default_rng(0).choice(count, LARGEST, replace=False)).astype(np.int64),
+        lambda: sample_of(count, LARGEST),
     )
+
+
+def sample_of(count: int, n: int) -> Ints:
+    """``n`` of ``count`` rows without replacement, in order; always the same ones."""
+    return np.sort(np.random.default_rng(0).choice(count, n, replace=False)).astype(np.int64)
 
 
 def few(evidence: Evidence, name: str, unit: bool = False) -> Rows:

@@ -38,6 +38,19 @@ def test_targets_that_cannot_be_adapted_are_refused_before_the_first_method_trai
     assert not list(tmp_path.glob("runs/*/train/*"))
 
 
+def small_unet(channels: tuple[int, ...], **options: Any) -> UNet2DConditionModel:
+    return UNet2DConditionModel(
+        block_out_channels=channels,
+        down_block_types=("DownBlock2D",) * 2,
+        up_block_types=("UpBlock2D",) * 2,
+        layers_per_block=1,
+        norm_num_groups=4,
+        cross_attention_dim=8,
+        attention_head_dim=4,
+        **options,
+    )
+
+
 @pytest.mark.parametrize(
     ("channels", "options", "words"),
     [
@@ -49,16 +62,7 @@ def test_targets_that_cannot_be_adapted_are_refused_before_the_first_method_trai
 def test_loyal_asks_for_skips_of_the_backbone(
     channels: tuple[int, ...], options: dict[str, Any], words: str
 ) -> None:
-    unet = UNet2DConditionModel(
-        block_out_channels=channels,
-        down_block_types=("DownBlock2D",) * 2,
-        up_block_types=("UpBlock2D",) * 2,
-        layers_per_block=1,
-        norm_num_groups=4,
-        cross_attention_dim=8,
-        attention_head_dim=4,
-    )
-    ctx: Any = SimpleNamespace(backbone=SimpleNamespace(unet=unet))
+    ctx: Any = SimpleNamespace(backbone=SimpleNamespace(unet=small_unet(channels)))
     if not words:
         Loyal(**options).check(ctx)
         return
@@ -68,16 +72,7 @@ def test_loyal_asks_for_skips_of_the_backbone(
 
 @pytest.mark.parametrize("method", [Ren(), Nemo()], ids=["ren", "nemo"])
 def test_a_network_without_cross_attention_is_refused(method: Method, tiny: Path) -> None:
-    unet = UNet2DConditionModel(
-        block_out_channels=(8, 8),
-        down_block_types=("DownBlock2D",) * 2,
-        mid_block_type="UNetMidBlock2D",
-        up_block_types=("UpBlock2D",) * 2,
-        layers_per_block=1,
-        norm_num_groups=4,
-        cross_attention_dim=8,
-        attention_head_dim=4,
-    )
+    unet = small_unet((8, 8), mid_block_type="UNetMidBlock2D")
     ctx: Any = SimpleNamespace(backbone=SimpleNamespace(unet=unet))
     with pytest.raises(ConfigError, match="the networks have no cross-attention"):
         method.check(ctx)
