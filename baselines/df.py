@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from replication_bench import resolve
+from replication_bench.acceleration import sent
 from replication_bench.backbone import Backbone
 from replication_bench.data.example import Examples
 from replication_bench.encoding import Remembered, TextStates
@@ -91,7 +92,7 @@ def tail_states(backbone: Backbone, captions: Sequence[str], texts: Sequence[str
     rows = [tail_tokens(tokenizer, *pair) for pair in zip(captions, texts, strict=True)]
     length = tokenizer.model_max_length
     ids = torch.tensor([row + [tokenizer.pad_token_id] * (length - len(row)) for row in rows])
-    states: Tensor = backbone.text_encoder(ids.to(backbone.device))[0]
+    states: Tensor = backbone.text_encoder(sent(ids, backbone.device))[0]
     return states
 
 

@@ -16,6 +16,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from replication_bench.acceleration import sent
 from replication_bench.errors import ConfigError
 from replication_bench.pretrained import load_parts, locate
 
@@ -135,7 +136,7 @@ class Backbone:
     @torch.no_grad()
     def encode_images(self, images: Tensor) -> Tensor:
         """Images float [n, 3, H, W] in [-1, 1] to scaled latents [n, c, h, w]; the mode of the VAE's posterior."""
-        return vae_latents(self.vae, images.to(self.device))
+        return vae_latents(self.vae, sent(images, self.device))
 
     def decode(self, latents: Tensor) -> Tensor:
         """Scaled latents to images float [n, 3, H, W] around [-1, 1]; gradients flow."""
@@ -163,7 +164,7 @@ class Backbone:
             max_length=self.tokenizer.model_max_length,
             return_tensors="pt",
         )
-        states: Tensor = self.text_encoder(tokens.input_ids.to(self.device))[0]
+        states: Tensor = self.text_encoder(sent(tokens.input_ids, self.device))[0]
         return states
 
     def round_trip(self, images: Sequence[Image.Image], batch: int = 32) -> list[Image.Image]:

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from replication_bench.acceleration import sent
 from replication_bench.backbone import Backbone, to_images
 from replication_bench.config import SampleConfig
 from replication_bench.data.example import Examples
@@ -144,9 +145,8 @@ class Sampler:
         backbone, method = self.ctx.backbone, self.method
         scheduler = new_scheduler(backbone, self.config)
         rngs = [self.seeds.torch("sample", sample.index) for sample in batch]
-        noise = torch.stack([torch.randn(backbone.latent_shape, generator=rng) for rng in rngs]).to(
-            backbone.device
-        )
+        drawn = [torch.randn(backbone.latent_shape, generator=rng) for rng in rngs]
+        noise = sent(torch.stack(drawn), backbone.device)
         states = Conditioning(
             backbone.encode_text(prompts), backbone.encode_text([""]).repeat(len(batch), 1, 1)
         )
@@ -155,8 +155,8 @@ class Sampler:
         states = method.condition(states, denoiser, ctx, rngs)
         ctx.samples.uncond = states.uncond
         x_t = method.initial(noise, denoiser, states, ctx, rngs) * scheduler.init_noise_sigma
-        for step in scheduler.timesteps:
-            t = step.long().expand(len(batch)).to(backbone.device)
+        for step, on_device in zip(scheduler.timesteps, ctx.samples.timesteps, strict=True):
+            t = on_device.expand(len(batch))
             model_input = scheduler.scale_model_input(x_t, step)
             prediction = method.guide(denoiser, model_input, t, states, self.config.guidance_scale, ctx)
             x_t = scheduler.step(prediction, step, x_t, return_dict=False)[0]
@@ -166,7 +166,7 @@ class Sampler:
         self, prompts: tuple[str, ...], noise: Tensor, scheduler: Any, states: Conditioning
     ) -> SampleBatch:
         """What hooks may know of a batch."""
-        timesteps = scheduler.timesteps.long().to(noise.device)
+        timesteps = sent(scheduler.timesteps.long(), noise.device)
         return SampleBatch(prompts, noise, timesteps, self.config.guidance_scale, states.uncond)
 
 

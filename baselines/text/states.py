@@ -11,6 +11,7 @@ from torch import Tensor
 
 from baselines.text.captions import PAPER
 from baselines.text.prompts import rerun
+from replication_bench.acceleration import sent
 from replication_bench.denoiser import Denoiser
 from replication_bench.method import Batch, Conditioning, Context, Encoded, Method, Reported
 from replication_bench.ranges import not_negative, one_of, positive, probability
@@ -20,7 +21,7 @@ HALVES = ("cond", "both")
 
 def noise_like(states: Tensor, rng: torch.Generator) -> Tensor:
     """Standard normal noise of the shape, dtype and device of ``states``, drawn on the generator's device."""
-    return torch.randn(states.shape, generator=rng, device=rng.device).to(states)
+    return sent(torch.randn(states.shape, generator=rng, device=rng.device), states.device).to(states.dtype)
 
 
 @dataclass(frozen=True)
@@ -78,8 +79,8 @@ class TokenNoise(Method):
     def encode(self, encoded: Encoded, batch: Batch, ctx: Context, rng: torch.Generator) -> Encoded:
         """Noise on the text states of the drawn tokens."""
         cond = encoded.cond
-        chosen = torch.rand(cond.shape[:2], generator=rng, device=rng.device).to(cond.device) < self.p
-        noise = noise_like(cond, rng) * chosen.unsqueeze(-1)
+        chosen = torch.rand(cond.shape[:2], generator=rng, device=rng.device) < self.p
+        noise = noise_like(cond, rng) * sent(chosen, cond.device).unsqueeze(-1)
         return encoded._replace(cond=cond + self.std * noise)
 
 
@@ -109,7 +110,7 @@ class Mixup(Method):
     def encode(self, encoded: Encoded, batch: Batch, ctx: Context, rng: torch.Generator) -> Encoded:
         """Mixed text states."""
         weight, cond = self.weight(rng), encoded.cond
-        others = torch.randperm(len(cond), generator=rng, device=rng.device).to(cond.device)
+        others = sent(torch.randperm(len(cond), generator=rng, device=rng.device), cond.device)
         return encoded._replace(cond=weight * cond + (1 - weight) * cond[others])
 
 
