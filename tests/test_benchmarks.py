@@ -54,10 +54,11 @@ def test_ways_are_timed_in_turns_and_compared_within_a_round(
 
         return work
 
-    times, ratios = timing.compared({"a": way("a", 1.0), "b": way("b", 2.0)}, CPU, 3, "a")
+    found = timing.race({"a": way("a", 1.0), "b": way("b", 2.0)}, CPU, 3)
     assert called == ["a", "b", "b", "a", "a", "b", "b", "a"]
-    assert times == {"a": 2.0, "b": 4.0}
-    assert ratios == {"a": 1.0, "b": pytest.approx(4 / 3)}  # of 1, 2 and 4/3; not of the medians
+    assert (found["a"].seconds, found["b"].seconds) == (2.0, 4.0)
+    assert found["b"].over(found["a"]) == pytest.approx(4 / 3)  # of 1, 2 and 4/3; not of the medians
+    assert found["a"].over(found["a"]) == 1
 
 
 def test_the_share_of_encoding_is_counted(load: Any) -> None:
@@ -71,22 +72,104 @@ def test_the_share_of_encoding_is_counted(load: Any) -> None:
     )
 
 
-def test_a_section_that_does_not_fit_says_so(load: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    gpu = load("gpu")
+def test_a_section_that_cannot_be_measured_says_so_and_the_next_one_begins(
+    load: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sections, out = load("sections"), tmp_path / "table.md"
+    seen: list[str] = []
 
-    def full(bench: object) -> str:
-        raise torch.OutOfMemoryError
+    def raises(error: Exception) -> Any:
+        def work() -> str:
+            seen.append(out.read_text(encoding="utf-8"))
+            raise error
 
-    sections = (("One", lambda bench: "1", 1.0), ("Two", full, 1.0), ("Three", lambda bench: "3", gpu.LIMIT))
-    monkeypatch.setattr(gpu, "SECTIONS", sections)
+        return work
 
-    class Bench:
-        device = CPU
+    def slow() -> str:
+        time.sleep(60)
+        return "never"
 
-    found = "\n".join(gpu.sections(Bench(), time.monotonic() - 5))
-    assert "## One\n\n1\n" in found
-    assert "## Two\n\nNot run: out of memory.\n" in found
-    assert re.search(r"## Three\n\nNot run: 4\d\d s were left\.\n", found)
+    parts = [
+        sections.Section("One", lambda: "| 1 |", 9),
+        sections.Section("Two", raises(torch.OutOfMemoryError()), 9),
+        sections.Section("Three", raises(ValueError("not this\nway")), 9),
+        sections.Section("Four", slow, 0.05),
+        sections.Section("Five", lambda: "| 5 |", 9),
+    ]
+    report = sections.Report(str(out), "# Head", 100.0)
+    report.run(parts)
+    text = out.read_text(encoding="utf-8")
+    assert text.startswith("# Head\n\n## One\n\n| 1 |\n\n## Two\n\nNot run: out of memory.\n\n")
+    assert "## Three\n\nFailed: ValueError: not this\n\n## Four\n\nStopped after 0 s.\n" in text
+    assert re.search(r"## Five\n\n\| 5 \|\n\n\d+ seconds in all\.\n$", text)
+    assert report.failed == ["Three"]
+    assert "ValueError: not this\nway" in capsys.readouterr().err  # whole
+    # what was measured before is in the file while the next section is at work
+    assert seen[0].endswith("## One\n\n| 1 |\n\n1 of 5 sections; the script was at work, or was killed.\n")
+
+
+def test_sections_together_keep_to_one_limit(load: Any, tmp_path: Path) -> None:
+    sections = load("sections")
+    asked = [sections.Section("One", lambda: str(time.sleep(60)), 9), sections.Section("Two", str, 9)]
+    report = sections.Report(str(tmp_path / "table.md"), "# Head", 0.05)
+    report.run(asked)
+    text = (tmp_path / "table.md").read_text(encoding="utf-8")
+    assert "## One\n\nStopped after 0 s.\n\n## Two\n\nNot run: no time was left.\n" in text
+
+
+def test_an_alarm_that_is_over_rings_no_more(load: Any) -> None:
+    with load("sections").within(0.05):
+        pass
+    time.sleep(0.1)
+
+
+@pytest.mark.parametrize(
+    ("name", "peak"),
+    [
+        ("NVIDIA H200", 989),
+        ("NVIDIA H200 NVL", 835),
+        ("NVIDIA H100 80GB HBM3", 989),
+        ("NVIDIA H100 PCIe", 756),
+        ("NVIDIA A100-SXM4-40GB", 312),
+        ("NVIDIA A100 80GB PCIe", 312),
+        ("NVIDIA L40S", 362),
+        ("NVIDIA L40", 181),
+        ("NVIDIA L4", 121),
+        ("NVIDIA A10", 125),
+        ("NVIDIA GeForce RTX 4090", 165),
+        ("NVIDIA A10G", None),
+        ("NVIDIA RTX A1000", None),
+        ("NVIDIA GH200 480GB", None),
+        ("NVIDIA H100 80GB HBM3 MIG 1g.10gb", None),
+        ("NVIDIA GeForce RTX 4090 Laptop GPU", None),
+    ],
+)
+def test_a_peak_belongs_to_the_whole_name_of_a_gpu(load: Any, name: str, peak: float | None) -> None:
+    assert load("peaks").peak_named(name) == (None if peak is None else peak * 1e12)
+
+
+def test_a_stepper_trains_as_a_run_does(load: Any, tiny: Path) -> None:
+    """The steps of the harness, with what is kept encoded before the first one."""
+    case = load("case")
+    from replication_bench.backbone import Backbone
+    from replication_bench.method import Method
+    from replication_bench.training_state import TrainingState
+
+    backbone, encoded = Backbone.load(str(tiny)), []
+    encode = backbone.text_encoder.forward
+    backbone.text_encoder.forward = lambda *args, **kwargs: encoded.append(1) or encode(*args, **kwargs)
+    with case.images_on_disk(3, 32) as data:
+        trainer = case.new_trainer(backbone, data, Method(), batch_size=2)
+        stepper, calls = case.Stepper(trainer, steps=2), len(encoded)
+        stepper()
+        stepper()
+        assert len(encoded) == calls
+        again = case.new_trainer(backbone, data, Method(), batch_size=2)
+        (stage,) = Method().stages(backbone.num_timesteps)
+        state = TrainingState(again.build(stage), Method(), again.ctx, again.accelerator)
+        job = case.StageJob(stage, 8, Path())
+        losses = [float(loss) for _, _, loss in again.steps(state, job, 0)]
+    assert stepper.meter.value == losses[-1]
 
 
 def test_on_a_machine_without_a_gpu_the_line_says_what_to_run(
@@ -108,9 +191,9 @@ def test_the_gpu_benchmark_runs_small_on_a_cpu(
     gpu = load("gpu")
     gpu.main()
     text = out.read_text(encoding="utf-8")
-    for name, _, _ in gpu.SECTIONS:
-        assert f"## {name}\n\n| " in text
-    assert "Not run" not in text
+    for section in gpu.sections(None):
+        assert f"## {section.name}\n\n| " in text
+    assert text.splitlines()[-1].endswith(" seconds in all.")
     # the harness computes channels-last and the pipeline does not: their last bits differ
     (difference,) = re.findall(r"latents of harness and pipeline: (\S+)", text)
     assert float(difference) < 1e-4
