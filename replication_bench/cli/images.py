@@ -60,18 +60,41 @@ def audit(
 
 @app.command()
 def index(
-    images: Annotated[str, typer.Argument(help="A folder, tar shards or a parquet of paths.", metavar="DIR")],
+    images: Annotated[
+        list[str], typer.Argument(help="A folder, tar shards or a parquet of paths.", metavar="PATH...")
+    ],
     out: Annotated[Path, typer.Option(help="Folder of the index.")],
     embedder: Annotated[str | None, typer.Option(help="As in audit.")] = None,
     setting: Annotated[list[str] | None, typer.Option("--set", help="As in audit.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an index of another protocol.")] = False,
-    workers: Annotated[int, typer.Option(help="Processes that embed.")] = 1,
+    workers: Annotated[
+        int | None, typer.Option(help="Processes that embed (1), or with --ray actors (one a CPU).")
+    ] = None,
+    ray: Annotated[
+        bool, typer.Option("--ray", help="Embed shards on Ray: RAY_ADDRESS, or this machine.")
+    ] = False,
+    gpus: Annotated[float, typer.Option(help="GPUs that each actor reserves, with --ray.")] = 0,
     json: Json = False,
 ) -> None:
-    """Embed a training set once for many audits; run it again to embed only what changed."""
+    """Embed a training set once for many audits; run it again to embed only what changed.
+
+    Several shards, or --ray, do what 'replbench corpus' does: each shard is embedded by itself, then all are merged.
+    """
     from replication_bench.commands import index as command
 
-    command.run(images, out, embedder, tuple(setting or ()), force, json, workers)
+    command.run(
+        command.Asked(
+            paths=tuple(images),
+            out=out,
+            embedder=embedder,
+            settings=tuple(setting or ()),
+            force=force,
+            workers=workers,
+            ray=ray,
+            gpus=gpus,
+        ),
+        json,
+    )
 
 
 @app.command()

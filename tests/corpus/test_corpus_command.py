@@ -4,6 +4,7 @@ import json
 import resource
 from pathlib import Path
 
+import numpy as np
 import pytest
 from corpus_parts import use_made, write_shards, write_tar
 
@@ -20,12 +21,16 @@ def log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
-def corpus(*arguments: object) -> int:
+def command(name: str, *arguments: object) -> int:
     try:
-        main(["corpus", *map(str, arguments)])
+        main([name, *map(str, arguments)])
     except SystemExit as stop:
         return int(stop.code or 0)
     return 0
+
+
+def corpus(*arguments: object) -> int:
+    return command("corpus", *arguments)
 
 
 def test_shards_become_an_index(tmp_path: Path, log: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -171,6 +176,40 @@ def test_an_embedder_is_named_as_everywhere_else(tmp_path: Path, capsys: pytest.
     assert json.loads(capsys.readouterr().out)["protocol"]["name"] == "pixels-32"
     told = open_index(tmp_path / "index").facts.extra["embedder"]
     assert told == {"name": "pixels", "options": {"preset": "pixels-32", "batch_size": 1, "threads": 1}}
+
+
+def test_index_takes_shards_and_writes_the_same(
+    tmp_path: Path, log: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shards = write_shards(tmp_path / "tars")
+    assert corpus(*shards, "--out", tmp_path / "corpus", "--json") == 0
+    by_corpus = json.loads(capsys.readouterr().out)
+    assert command("index", *shards, "--out", tmp_path / "index", "--embedder", "sscd", "--json") == 0
+    by_index = json.loads(capsys.readouterr().out)
+    timing = ("out", "seconds", "images_per_worker_second")
+    assert {**by_index, **dict.fromkeys(timing)} == {**by_corpus, **dict.fromkeys(timing)}
+    one, other = (open_index(tmp_path / name) for name in ("corpus", "index"))
+    np.testing.assert_array_equal(one.rows[:], other.rows[:])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--set", "measure.bootstrap=9"), "in --set"),
+        (("--force",), "in --force"),
+        (("--gpus", "1"), "--ray beside it"),
+        (("--workers", "0"), "1 or more"),
+    ],
+)
+def test_index_says_which_flags_shards_do_not_have(
+    tmp_path: Path, log: Path, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], words: str
+) -> None:
+    shards = write_shards(tmp_path / "tars", 2)
+    assert command("index", *shards, "--out", tmp_path / "index", *arguments) == 2
+    error = capsys.readouterr().err
+    assert words in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "index").exists()
 
 
 @pytest.mark.sscd

@@ -28,9 +28,9 @@ def cluster() -> Iterator[None]:
         ray.shutdown()
 
 
-def corpus(*arguments: object) -> int:
+def corpus(*arguments: object, name: str = "corpus") -> int:
     try:
-        main(["corpus", *map(str, arguments)])
+        main([name, *map(str, arguments)])
     except SystemExit as stop:
         return int(stop.code or 0)
     return 0
@@ -51,6 +51,14 @@ def test_two_workers_of_which_one_is_lost_give_the_index_of_one_process(
     np.testing.assert_array_equal(alone.rows[:], together.rows[:])
     queries = np.random.default_rng(0).standard_normal((9, 24))
     np.testing.assert_array_equal(alone.search(queries, 3).ids, together.search(queries, 3).ids)
+
+
+def test_index_embeds_shards_on_ray_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_shards(tmp_path / "tars", 2)
+    asked = (tmp_path / "tars", "--out", tmp_path / "index", "--ray", "--workers", 2, "--json")
+    assert corpus(*asked, name="index") == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert (facts["rows"], facts["shards"], facts["embedded_now"]) == (10, 2, 10)
 
 
 @pytest.mark.slow
