@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from replication_bench.config import TrainConfig
 from replication_bench.errors import ConfigError
 from replication_bench.machine import choose_precision
-from replication_bench.speed import FASTER, Backend, Switch, TrainSpeed
+from replication_bench.speed import CONTIGUOUS, FASTER, Backend, Switch, TrainSpeed
 
 READ_EVERY = 20  # steps between two looks at the loss of a device that works asynchronously
 AHEAD = 2
@@ -27,10 +27,15 @@ def switched(switch: Switch, device: torch.device) -> bool:
     return device.type in FASTER if switch == "auto" else switch
 
 
+def trained_layout(train: TrainSpeed, device: torch.device) -> bool:
+    """Whether a network is trained in channels-last."""
+    return train.compile not in CONTIGUOUS and switched(train.channels_last, device)
+
+
 def settled(train: TrainConfig, device: str) -> TrainConfig:
     """``train`` with what ``auto`` means on ``device`` in its place: both train the same weights to the bit."""
     where, precision = torch.device(device), choose_precision(train.precision, device)
-    switches = {name: switched(getattr(train, name), where) for name in ("fused", "channels_last")}
+    switches = {"fused": switched(train.fused, where), "channels_last": trained_layout(train, where)}
     return train.model_copy(update={"precision": FP32.get(precision, precision), **switches})
 
 
@@ -60,7 +65,7 @@ def ready_to_train(network: nn.Module, train: TrainSpeed, device: torch.device) 
                 want="false",
             )
         enable()
-    lay_out(network, train.channels_last, train.compile, device)
+    lay_out(network, trained_layout(train, device), train.compile, device)
 
 
 def parts(rows: int, count: int) -> tuple[slice, ...]:

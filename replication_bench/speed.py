@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
 
 Switch = bool | Literal["auto"]
 FASTER = ("cpu", "cuda")  # devices on which ``auto`` turns a switch on
 Backend = Literal["no", "inductor", "cudagraphs", "aot_eager"]
+# backends whose traced backward pass of attention views gradients as if they were contiguous, and fails on others
+CONTIGUOUS = ("cudagraphs", "aot_eager")
 
 
 class Section(BaseModel):
@@ -26,7 +29,7 @@ class TrainSpeed(Section):
         gradient_checkpointing: compute activations again in the backward pass instead of keeping them.
         accumulate: passes that a step's batch is split into; the step stays the same, the memory falls.
         compile: a backend of ``torch.compile`` for the network.
-        channels_last: memory layout of the network; ``auto`` on CUDA and the CPU.
+        channels_last: memory layout of the network; ``auto`` on CUDA and the CPU, not with ``CONTIGUOUS``.
         cache: latents and text states are kept in ``memory``, on ``disk`` (memory-mapped, shared between runs), or
             computed at every step (``none``).
         prefetch: steps whose captions and images are drawn ahead in another thread; ``auto`` is 2 on CUDA, else 0.
@@ -41,6 +44,17 @@ class TrainSpeed(Section):
     cache: Literal["memory", "disk", "none"] = "memory"
     prefetch: NonNegativeInt | Literal["auto"] = "auto"
 
+    @field_validator("channels_last")
+    @classmethod
+    def fits_the_backend(cls, switch: Switch, info: ValidationInfo) -> Switch:
+        """Refuse the layout that the chosen backend cannot train."""
+        backend = info.data.get("compile")
+        if switch is True and backend in CONTIGUOUS:
+            raise PydanticCustomError(
+                "layout", f"cannot be trained with compile = {backend}; want auto or false"
+            )
+        return switch
+
 
 class SampleSpeed(Section):
     """How sampling computes. All but ``offload`` belong to the fingerprint.
@@ -48,7 +62,7 @@ class SampleSpeed(Section):
     Attributes:
         precision: of the networks' weights and arithmetic; the sampler itself stays in float32.
         compile: as in training.
-        channels_last: as in training.
+        channels_last: memory layout of the networks; ``auto`` on CUDA and the CPU.
         offload: keep only the network of the current timestep on the device.
     """
 

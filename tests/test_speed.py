@@ -11,9 +11,18 @@ from accelerate.state import AcceleratorState
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from replication_bench.acceleration import READ_EVERY, LossMeter, ahead, depth, lay_out, parts, settled
+from replication_bench.acceleration import (
+    READ_EVERY,
+    LossMeter,
+    ahead,
+    depth,
+    lay_out,
+    parts,
+    ready_to_train,
+    settled,
+)
 from replication_bench.backbone import Backbone
-from replication_bench.config import SampleConfig, TrainConfig
+from replication_bench.config import SampleConfig, TrainConfig, validate
 from replication_bench.data.example import Examples
 from replication_bench.encoding import Encoder, StoredTexts
 from replication_bench.errors import ConfigError, PluginError
@@ -84,6 +93,7 @@ def distance(one: dict[str, Tensor], other: dict[str, Tensor]) -> float:
         {"gradient_checkpointing": True},
         {"channels_last": False},
         pytest.param({"compile": "aot_eager"}, marks=pytest.mark.slow),
+        pytest.param({"compile": "cudagraphs"}, marks=pytest.mark.slow),
         {"cache": "disk"},
         {"cache": "none"},
     ],
@@ -120,6 +130,25 @@ def test_auto_leaves_a_device_where_it_was_not_measured_alone() -> None:
     for device, laid_out in (("meta", False), ("cpu", True)):
         lay_out(network, "auto", "no", torch.device(device))
         assert network.weight.is_contiguous(memory_format=torch.channels_last) == laid_out
+
+
+@pytest.mark.parametrize(
+    ("backend", "laid_out"), [("no", True), ("inductor", True), ("cudagraphs", False), ("aot_eager", False)]
+)
+def test_auto_trains_no_layout_that_a_backend_cannot(backend: str, laid_out: bool) -> None:
+    train = validate({"backbone": "made", "train": {"compile": backend}}, "made").train
+    assert settled(train, "cpu").channels_last is laid_out
+    network = nn.Conv2d(2, 2, 3)
+    ready_to_train(network, train, torch.device("cpu"))
+    assert network.weight.is_contiguous(memory_format=torch.channels_last) == laid_out
+    table = {"train": {"compile": backend, "channels_last": True}}
+    if laid_out:
+        assert validate(table, "made").train.channels_last
+    else:
+        with pytest.raises(
+            ConfigError, match=rf"train.channels_last: cannot .* {backend}; want auto or false"
+        ):
+            validate(table, "made")
 
 
 @pytest.mark.parametrize("method", [Method(), Shifted()])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rich.console import Console
@@ -90,10 +90,8 @@ def check_shards(asked: Asked) -> None:
 def shards(asked: Asked) -> corpus.Request:
     """What was asked of shards, for the command that embeds them one by one."""
     check_shards(asked)
-    chosen = {"embedder": asked.embedder} if asked.embedder else {}
-    return corpus.Request(
-        shards=asked.paths, out=asked.out, workers=asked.workers, ray=asked.ray, gpus=asked.gpus, **chosen
-    )
+    request = corpus.Request(asked.paths, asked.out, workers=asked.workers, ray=asked.ray, gpus=asked.gpus)
+    return replace(request, embedder=asked.embedder) if asked.embedder else request
 
 
 def run(asked: Asked, as_json: bool) -> None:
