@@ -9,10 +9,10 @@ import re
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from replication_bench.errors import StoreError
 
@@ -195,6 +195,8 @@ def check_writable(folder: Path) -> None:
 def locked(folder: Path, wait: bool = False) -> Iterator[None]:
     """Hold the folder for one process; the lock goes with the process, however it ends.
 
+    A folder that was made here and holds nothing when the work fails is taken away again, with its new parents.
+
     Args:
         folder: made where it is not there.
         wait: wait for another process, and say so on stderr: for folders that a user does not choose.
@@ -203,20 +205,51 @@ def locked(folder: Path, wait: bool = False) -> Iterator[None]:
         StoreError: another process is at work in this folder.
     """
     check_writable(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("w") as handle:
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
+    with hold(folder, wait) as handle:
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            if not wait:
-                raise StoreError(
-                    "another replbench is at work in this folder",
-                    where=folder,
-                    hint="Wait for it, or choose another --out.",
-                ) from error
-            print(f"waiting for another replbench that is at work in {folder}", file=sys.stderr, flush=True)
-            fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
+            yield
+        except BaseException:
+            Path(handle.name).unlink(missing_ok=True)
+            remove_empty(made)
+            raise
+
+
+def hold(folder: Path, wait: bool) -> IO[str]:
+    """The open lock of ``folder``, which is made; see ``locked``."""
+    lock = folder / ".lock"
+    while True:
+        folder.mkdir(parents=True, exist_ok=True)
+        with ExitStack() as opened:
+            handle = opened.enter_context(lock.open("w"))
+            take(handle, folder, wait)
+            # who held it may have taken it away with the folder
+            with suppress(FileNotFoundError):
+                if os.path.samestat(os.fstat(handle.fileno()), lock.stat()):
+                    opened.pop_all()
+                    return handle
+
+
+def take(handle: IO[str], folder: Path, wait: bool) -> None:
+    """Lock an open file of ``folder``; see ``locked``."""
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        if not wait:
+            raise StoreError(
+                "another replbench is at work in this folder",
+                where=folder,
+                hint="Wait for it, or choose another --out.",
+            ) from error
+        print(f"waiting for another replbench that is at work in {folder}", file=sys.stderr, flush=True)
+        fcntl.flock(handle, fcntl.LOCK_EX)
+
+
+def remove_empty(folders: Iterable[Path]) -> None:
+    """Take folders away, the innermost first, until one holds something."""
+    with suppress(OSError):
+        for folder in folders:
+            folder.rmdir()
 
 
 def slug(text: str) -> str:

@@ -377,6 +377,7 @@ def test_bad_requests_are_one_line(
     status, out, err = command("data", "prepare", *arguments, "--embedder", "none", "--out", tmp_path / "out")
     assert (status, out) == (2, "")
     assert words in err
+    assert not (tmp_path / "out").exists()
 
 
 def test_fewer_links_than_asked_is_one_line_before_anything_is_fetched(
