@@ -30,27 +30,49 @@ def unwritable(path: Path, error: OSError) -> StoreError:
     )
 
 
+RUST = re.compile(r"\(os error (\d+)\)")  # how its standard library ends what the system says
+
+
+def disk_error(error: Exception) -> OSError | None:
+    """What the system said, whatever the library that wrote made of it; None where it said nothing."""
+    if isinstance(error, OSError):
+        return error
+    # torch.save, which complains of a wrong position afterwards
+    if type(error) is RuntimeError and isinstance(error.__context__, OSError):
+        return error.__context__
+    code = RUST.search(str(error))  # safetensors
+    return OSError(int(code[1]), os.strerror(int(code[1]))) if code else None
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """StoreError where the disk does not take ``path``; every other error as it is."""
+    try:
+        yield
+    except Exception as error:
+        reason = disk_error(error)
+        if reason is None:
+            raise
+        raise unwritable(path, reason) from error
+
+
 def write_atomic(path: Path, write: Callable[[Path], object]) -> None:
     """Let ``write`` fill a temporary sibling of ``path``, then rename it: a reader sees all of the file or none.
 
     Raises:
         StoreError: the folder cannot be written, or the file not in full.
     """
-    try:
+    with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
         os.close(handle)
-    except OSError as error:
-        raise unwritable(path, error) from error
-    temporary = Path(name)
-    try:
-        write(temporary)
-        temporary.chmod(0o644)  # temporary files are born private
-        temporary.replace(path)
-    except OSError as error:
-        raise unwritable(path, error) from error
-    finally:
-        temporary.unlink(missing_ok=True)
+        temporary = Path(name)
+        try:
+            write(temporary)
+            temporary.chmod(0o644)  # temporary files are born private
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
 
 
 LEFT = re.compile(r"\..+-[a-z0-9_]{8}(\.\w+)?")  # what ``tempfile`` makes of the names here
@@ -119,21 +141,17 @@ def write_folder(path: Path, write: Callable[[Path], object], ours: Callable[[Pa
     """
     path = path.resolve()
     check_replaceable(path, ours)
-    try:
+    with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         room = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}-"))
-    except OSError as error:
-        raise unwritable(path, error) from error
-    try:
-        (room / "new").mkdir()
-        write(room / "new")
-        if path.exists():
-            path.rename(room / "old")
-        (room / "new").rename(path)
-    except OSError as error:
-        raise unwritable(path, error) from error
-    finally:
-        shutil.rmtree(room, ignore_errors=True)
+        try:
+            (room / "new").mkdir()
+            write(room / "new")
+            if path.exists():
+                path.rename(room / "old")
+            (room / "new").rename(path)
+        finally:
+            shutil.rmtree(room, ignore_errors=True)
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -24,6 +24,20 @@ def layout(config: TrainConfig) -> TrainConfig:
     return config.model_copy(update={"channels_last": False}) if launch.sharded() else config
 
 
+def write_state(path: Path, state: dict[str, Any]) -> None:
+    """Write a checkpoint, atomically. Through a handle: of a path, torch.save does not tell what the system said.
+
+    Raises:
+        StoreError: see ``write_atomic``.
+    """
+
+    def save(temporary: Path) -> None:
+        with temporary.open("wb") as handle:
+            torch.save(state, handle)
+
+    write_atomic(path, save)
+
+
 class TrainingState:
     """A network with its optimiser and, where asked for, its averaged weights; the same in all processes."""
 
@@ -97,7 +111,7 @@ class TrainingState:
         if self.accelerator.scaler is not None:
             # of fp16: how far losses are scaled, and for how long it went well
             state["scaler"] = self.accelerator.scaler.state_dict()
-        self.processes.first(lambda: write_atomic(path, lambda temporary: torch.save(state, temporary)))
+        self.processes.first(lambda: write_state(path, state))
 
     def restore(self, path: Path) -> int:
         """Continue from a checkpoint; returns the images seen so far, 0 without one.

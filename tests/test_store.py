@@ -1,14 +1,21 @@
 from __future__ import annotations
 
+import resource
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import Thread
 
+import numpy as np
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from replication_bench.errors import StoreError
-from replication_bench.store import locked
+from replication_bench.store import locked, write_arrays, write_atomic, write_folder
+from replication_bench.training_state import write_state
+
+STATE = {"weight": torch.ones(100_000)}
 
 
 class WorkError(Exception):
@@ -60,3 +67,40 @@ def test_who_waits_for_work_that_fails_finds_the_folder_made_again(tmp_path: Pat
         fail_in(folder, lambda: (other.start(), time.sleep(0.3)))
     other.join()
     assert seen == [folder / ".lock"]
+
+
+@pytest.fixture
+def full_disk() -> Iterator[None]:
+    """A limit on the size of files, which the system refuses as it refuses what does not fit a disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda path: write_atomic(path, lambda temporary: save_file(STATE, temporary)),
+        lambda path: write_state(path, STATE),
+        lambda path: write_arrays(path, rows=np.ones(100_000)),
+        lambda path: write_folder(path, lambda room: save_file(STATE, room / "x"), lambda there: False),
+    ],
+    ids=["safetensors", "torch", "numpy", "folder"],
+)
+@pytest.mark.usefixtures("full_disk")
+def test_a_disk_that_is_full_is_told_whatever_library_writes(
+    tmp_path: Path, write: Callable[[Path], object]
+) -> None:
+    with pytest.raises(StoreError, match=r"cannot write; in .*what; got File too large"):
+        write(tmp_path / "what")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_bug_in_what_writes_is_not_taken_for_a_disk(tmp_path: Path) -> None:
+    def write(path: Path) -> None:
+        raise RuntimeError("view size is not compatible")
+
+    with pytest.raises(RuntimeError, match="view size"):
+        write_atomic(tmp_path / "what", write)
+    assert not list(tmp_path.iterdir())
