@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -81,6 +83,29 @@ def test_sampling_alone_is_told_to_be_missing(runs: dict[str, Path], export: Exp
     assert "`wen` changes sampling (condition)" in card
     assert "--method wen --from" in card
     assert not (tmp_path / "to" / "unet" / "routed_unet.py").exists()
+
+
+SAVE_RANDOM = """
+import sys
+from types import SimpleNamespace
+from replication_bench.backbone import Backbone
+from replication_bench.export.folder import save_parts
+
+backbone = Backbone.load("random:sd21-mini", "cpu", 64)
+component = SimpleNamespace(model=backbone.unet)
+contents = SimpleNamespace(
+    backbone=backbone, component=component, scheduler=backbone.scheduler, precision="fp16"
+)
+save_parts(sys.argv[1], contents)
+"""
+
+
+def test_no_library_speaks_of_parts_that_no_file_was_read_for(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", SAVE_RANDOM, tmp_path / "to"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert (tmp_path / "to" / "model_index.json").exists()
+    assert "float32" not in done.stderr
+    assert "shards" not in done.stderr
 
 
 @pytest.mark.parametrize(("precision", "dtype"), [("fp16", torch.float16), ("bf16", torch.bfloat16)])
