@@ -118,8 +118,13 @@ def find_shards(sources: Sequence[str | Path]) -> list[Path]:
         DataError: nothing there, or two shards of one name: ids begin with the shard's name.
     """
     found = {path.resolve() for source in sources for path in tars_in(Path(source))}
-    shards = sorted(found, key=lambda path: natural_key(path.stem))
+    shards = sorted(sorted(found), key=lambda path: natural_key(path.stem))
     for first, second in pairwise(shards):
         if first.stem == second.stem:
-            raise DataError("two shards have one name", got=f"{first} and {second}", want="unlike names")
+            raise DataError(
+                "two shards have one name",
+                got=f"{first} and {second}",
+                want="unlike names",
+                hint="Ids of images begin with them: rename one.",
+            )
     return shards

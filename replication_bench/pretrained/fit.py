@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib
 import re
-from collections import Counter
 from collections.abc import Mapping
 from math import prod
 from pathlib import Path
@@ -23,6 +22,9 @@ STEMS = {"unet": "diffusion_pytorch_model", "vae": "diffusion_pytorch_model", "t
 LIBRARIES = ("diffusers", "transformers")
 COUNTER = "position_ids"  # older text encoders carry it; it is no weight
 PREFIX = "text_model."  # in files, no longer in the networks of transformers 5
+# layers of a VAE's attention in older files, and what diffusers calls them since (AttentionBlock, now Attention)
+RENAMED = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}
+OLDER = re.compile(rf"(?<=\.attentions\.\d\.)({'|'.join(RENAMED)})(?=\.)")
 SHOWN = 2
 Shapes = dict[str, list[int]]
 
@@ -57,7 +59,12 @@ def shapes_in(files: list[Path]) -> Shapes:
 
 def weights_in(shapes: Shapes) -> Shapes:
     """Weights alone, under names that do not depend on the library's version."""
-    return {name.removeprefix(PREFIX): shape for name, shape in shapes.items() if not name.endswith(COUNTER)}
+    return {newer(name): shape for name, shape in shapes.items() if not name.endswith(COUNTER)}
+
+
+def newer(name: str) -> str:
+    """What today's libraries call a tensor."""
+    return OLDER.sub(lambda found: RENAMED[found[0]], name.removeprefix(PREFIX))
 
 
 def shapes_of(folder: Path, library: str, name: str) -> Shapes:
@@ -74,7 +81,7 @@ def shapes_of(folder: Path, library: str, name: str) -> Shapes:
 def check_weights(location: Path, index: Mapping[str, Any], part: str, variant: str | None) -> None:
     """Refuse a part whose weights are not those of its configuration; where a part is missing, the loader tells.
 
-    Tensors are told apart by their number of elements, for the libraries rename and reshape those of older files.
+    Of shapes the number of elements counts, for the libraries reshape tensors of older files.
 
     Args:
         location: the pipeline's folder.
@@ -90,9 +97,10 @@ def check_weights(location: Path, index: Mapping[str, Any], part: str, variant: 
     if not files or library not in LIBRARIES:
         return
     got, want = shapes_in(files), shapes_of(folder, library, name)
-    if Counter(map(prod, got.values())) == Counter(map(prod, want.values())):
+    sizes = [{name: prod(shape) for name, shape in shapes.items()} for shapes in (got, want)]
+    if sizes[0] == sizes[1]:
         return
-    names = [name for name in {**want, **got} if got.get(name) != want.get(name)]
+    names = [name for name in {**want, **got} if sizes[0].get(name) != sizes[1].get(name)]
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     raise WeightsError(
         "the weights are not those of the configuration beside them",

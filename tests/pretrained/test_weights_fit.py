@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 
 import pytest
 import torch
-from diffusers import FlowMatchEulerDiscreteScheduler
+from diffusers import AutoencoderKL, FlowMatchEulerDiscreteScheduler
 from safetensors.torch import load_file, save_file
 
 from replication_bench.backbone import Backbone
@@ -130,7 +131,8 @@ def test_the_names_of_older_files_fit(made: Path, tmp_path: Path) -> None:
     save_file(state, text / "model.safetensors", {"format": "pt"})
     check_weights(tmp_path, {"text_encoder": ["transformers", "CLIPTextModel"]}, "text_encoder", None)
     vae = tmp_path / "vae"
-    random_parts("sd15-mini")["vae"].save_pretrained(vae)
+    network = random_parts("sd15-mini")["vae"]
+    network.save_pretrained(vae)
     old = {"to_q": "query", "to_k": "key", "to_v": "value", "to_out.0": "proj_attn"}
 
     def before(name: str) -> str:
@@ -141,9 +143,22 @@ def test_the_names_of_older_files_fit(made: Path, tmp_path: Path) -> None:
     renamed(vae / "diffusion_pytorch_model.safetensors", before)
     assert any(".query." in name for name in load_file(vae / "diffusion_pytorch_model.safetensors"))
     check_weights(tmp_path, {"vae": ["diffusers", "AutoencoderKL"]}, "vae", None)
+    loaded = AutoencoderKL.from_pretrained(vae).state_dict()
+    assert all(torch.equal(loaded[name], value) for name, value in network.state_dict().items())
     changed(vae, layers_per_block=3)
     with pytest.raises(WeightsError, match="not those of the configuration"):
         check_weights(tmp_path, {"vae": ["diffusers", "AutoencoderKL"]}, "vae", None)
+
+
+@pytest.mark.parametrize("part", ["unet", "vae", "text_encoder"])
+def test_tensors_under_names_that_no_library_gave_are_refused(made: Path, tmp_path: Path, part: str) -> None:
+    """Of all sizes that the configuration asks for: a library would draw them at random or leave them without data."""
+    folder = Path(shutil.copytree(made / "small", tmp_path / "renamed"))
+    (path,) = (folder / part).glob("*.safetensors")
+    first = sorted(load_file(path))[0]
+    renamed(path, lambda name: f"x.{name}" if name == first else name)
+    with pytest.raises(WeightsError, match=rf"in .*/{part}; got no {re.escape(first)}.*; want .*no x\."):
+        Backbone.load(str(folder))
 
 
 def test_the_files_of_a_variant_are_found_in_one_or_in_shards(tmp_path: Path) -> None:
