@@ -26,8 +26,22 @@ from replication_bench.errors import WeightsError
 from replication_bench.trained.weights import check_fit
 
 WEIGHTS = ("diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.bin")
+WANT = f"a diffusers pipeline: unet/config.json and unet/{WEIGHTS[0]} or .bin"
 CONVOLUTION = re.compile(r"skip_conv_modules\.(\d+)\.(weight|bias)")
 State = dict[str, Tensor]
+
+
+def find_weights(checkpoint: Path) -> Path:
+    """The file with the U-Net's weights.
+
+    Raises:
+        WeightsError: the folder is no checkpoint.
+    """
+    folder = checkpoint / "unet"
+    files = [folder / name for name in WEIGHTS if (folder / name).is_file()]
+    if not files or not (folder / "config.json").is_file():
+        raise WeightsError("no checkpoint of LoyalDiffusion", where=checkpoint, want=WANT)
+    return files[0]
 
 
 def read_checkpoint(checkpoint: Path) -> tuple[dict[str, Any], State]:
@@ -36,17 +50,13 @@ def read_checkpoint(checkpoint: Path) -> tuple[dict[str, Any], State]:
     Raises:
         WeightsError: no such folder, or files that cannot be read; of a ``.bin`` nothing but tensors is accepted.
     """
-    folder = checkpoint / "unet"
-    files = [folder / name for name in WEIGHTS if (folder / name).is_file()]
-    want = f"a diffusers pipeline: unet/config.json and unet/{WEIGHTS[0]} or .bin"
-    if not files or not (folder / "config.json").is_file():
-        raise WeightsError("no checkpoint of LoyalDiffusion", where=checkpoint, want=want)
+    file, folder = find_weights(checkpoint), checkpoint / "unet"
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         plain = {key: value for key, value in config.items() if not key.startswith("_")}
     except (OSError, ValueError, AttributeError) as error:
         raise WeightsError("the checkpoint's config cannot be read", where=folder, got=error) from error
-    state = read_state(files[0], "U-Net", f"Give {want}.")
+    state = read_state(file, "U-Net", f"Give {WANT}.")
     return plain, {key: value.float() for key, value in state.items()}
 
 

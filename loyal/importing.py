@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from loyal.checkpoint import load_front, load_tail
+from loyal.checkpoint import find_weights, load_front, load_tail
 from loyal.routed_unet import RoutedUNet
 from loyal.skips import CONFIG_KEY
 from replication_bench.backbone import Backbone
@@ -99,6 +99,8 @@ def import_pair(pair: Pair, to: Path) -> Component:
         StoreError: ``to`` holds something else.
     """
     check_target(to, pair.precision)
+    for checkpoint in (pair.front, pair.tail):
+        find_weights(checkpoint)
     backbone = Backbone.load(pair.base or str(pair.front))
     if pair.tau >= backbone.num_timesteps:
         raise ConfigError("the tail is empty", where="tau", got=pair.tau, want=f"< {backbone.num_timesteps}")

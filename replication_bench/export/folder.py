@@ -14,7 +14,6 @@ from replication_bench._version import __version__
 from replication_bench.backbone import Backbone
 from replication_bench.errors import ConfigError, WeightsError, did_you_mean
 from replication_bench.export.component import Component
-from replication_bench.pretrained.parts import quiet
 from replication_bench.store import check_replaceable, write_folder, write_json
 
 MARK = "replbench.json"
@@ -98,7 +97,6 @@ def save_parts(folder: Path, contents: Contents) -> None:
     """All parts through diffusers' own pipeline, as safetensors."""
     from diffusers import StableDiffusionPipeline
 
-    quiet()
     backbone = contents.backbone
     pipeline: Any = StableDiffusionPipeline(
         vae=backbone.vae,

@@ -10,6 +10,7 @@ from replication_bench.errors import ConfigError, did_you_mean
 from replication_bench.pretrained.folder import load_folder
 from replication_bench.pretrained.made import PREFIX, random_parts
 from replication_bench.pretrained.parts import PARTS as PARTS
+from replication_bench.pretrained.parts import quiet
 from replication_bench.pretrained.shapes import find_shape, shape_names
 from replication_bench.pretrained.single_file import load_file, names_file, split
 
@@ -58,6 +59,7 @@ def load_parts(location: str) -> dict[str, Any]:
     Raises:
         WeightsError: what ``location`` names cannot be loaded as a Stable Diffusion.
     """
+    quiet()
     if location.startswith(PREFIX):
         return random_parts(location.removeprefix(PREFIX))
     return load_file(location) if names_file(location) else load_folder(location)

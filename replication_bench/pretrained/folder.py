@@ -14,7 +14,7 @@ from replication_bench.components import custom_unet
 from replication_bench.errors import WeightsError
 from replication_bench.pretrained.fit import STEMS, check_weights
 from replication_bench.pretrained.hub import check_reachable
-from replication_bench.pretrained.parts import PARTS, quiet
+from replication_bench.pretrained.parts import PARTS
 
 VARIANTS = ("fp16", "bf16")
 PREDICTIONS = ("epsilon", "v_prediction")
@@ -113,7 +113,6 @@ def load_folder(location: str) -> dict[str, Any]:
     """
     from diffusers import StableDiffusionPipeline
 
-    quiet()
     pipeline_class: Any = StableDiffusionPipeline
     try:
         if not Path(location).is_dir():

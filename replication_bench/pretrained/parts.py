@@ -8,7 +8,7 @@ PARTS = ("vae", "text_encoder", "tokenizer", "unet", "scheduler")
 
 
 def quiet() -> None:
-    """No progress bars, no warnings and no errors told beside the exception from the libraries that hold weights."""
+    """No progress bars, no warnings, and no errors told beside the exception, from the libraries of networks."""
     from diffusers.utils import logging as diffusers_logging
     from huggingface_hub.utils import logging as hub_logging
     from transformers.utils import logging as transformers_logging

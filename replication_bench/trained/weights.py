@@ -16,7 +16,7 @@ from replication_bench.errors import WeightsError
 from replication_bench.processes import sharded
 
 OTHER = "{} of another architecture"
-AGAIN = "Remove {} and run the same command: it trains anew from there."
+AGAIN = "Remove {} and give the command that trained it again: it trains anew from there."
 PARTS = {"images": int, "network": dict, "average": dict, "optimiser": dict}
 
 

@@ -296,11 +296,16 @@ def test_options_that_cannot_be_meant(
 def test_what_is_no_checkpoint_is_refused(
     pair: tuple[Path, Path], base: Path, tmp_path: Path, replbench: Command
 ) -> None:
-    status, _, err = replbench(
-        "loyal", "import", tmp_path / "none", pair[1], "--base", base, "--to", tmp_path / "to"
-    )
-    assert status == 2
-    assert "no checkpoint of LoyalDiffusion" in err
+    none = tmp_path / "none"
+    for given in (
+        (none, pair[1], "--base", base),
+        (pair[0], none),
+        (none, pair[1]),
+        (none, pair[1], "--base", "pocket"),
+    ):
+        status, _, err = replbench("loyal", "import", *given, "--to", tmp_path / "to")
+        assert (status, err.count("\n")) == (2, 1)
+        assert f"no checkpoint of LoyalDiffusion; in {none}; want" in err
     (pair[1] / "unet" / SAFE).write_bytes(b"no weights")
     status, _, err = replbench(*IMPORT, *pair, "--to", tmp_path / "to")
     assert (status, err.count("\n")) == (2, 1)

@@ -84,7 +84,12 @@ def test_a_checkpoint_that_does_not_fit_is_one_line(
     broken: Callable[[Path], Any], words: tuple[str, ...], stopped: Path, command: Command, flags: list[str]
 ) -> None:
     broken(stopped)
-    ended(command(*flags, *HALFWAY), *words, str(stopped), f"Remove {stopped} and run the same command")
+    ended(
+        command(*flags, *HALFWAY),
+        *words,
+        str(stopped),
+        f"Remove {stopped} and give the command that trained it again",
+    )
     assert stopped.exists()
 
 
@@ -128,6 +133,11 @@ def test_trained_weights_that_do_not_fit_are_one_line(
         state = load_file(final)
         edit(state)
         save_file(state, final)
-    ended(command(*flags), words, str(final), f"Remove {final.parent} and run the same command")
+    ended(
+        command(*flags),
+        words,
+        str(final),
+        f"Remove {final.parent} and give the command that trained it again",
+    )
     if edit is not None:
         ended(command("--from", str(run), out="other", plain=True), words)
