@@ -237,9 +237,10 @@ def hold(folder: Path, wait: bool) -> IO[str]:
     """The open lock of ``folder``, which is made; see ``locked``."""
     lock = folder / ".lock"
     while True:
-        folder.mkdir(parents=True, exist_ok=True)
         with ExitStack() as opened:
-            handle = opened.enter_context(lock.open("w"))
+            with writing(folder):
+                folder.mkdir(parents=True, exist_ok=True)
+                handle = opened.enter_context(lock.open("w"))
             take(handle, folder, wait)
             # who held it may have taken it away with the folder
             with suppress(FileNotFoundError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
@@ -30,6 +31,26 @@ class Bars:
             self.progress.update(self.task, note=f"loss {value:.3f}")
 
 
+class FromFirstBar(Progress):
+    """Bars that are drawn from the first on: without a terminal rich writes an empty line for none at all."""
+
+    def start(self) -> None:
+        """Draw, once there is a bar."""
+        if self.tasks:
+            super().start()
+
+    def stop(self) -> None:
+        """End what was drawn."""
+        if self.live.is_started:
+            super().stop()
+
+    def add_task(self, *words: Any, **more: Any) -> TaskID:
+        """A new bar."""
+        task = super().add_task(*words, **more)
+        self.start()
+        return task
+
+
 def new_progress(console: Console, shown: bool = True) -> Progress:
     """Bars with counts, a note such as the loss, and elapsed time; nothing where not ``shown``."""
     columns = (
@@ -39,4 +60,4 @@ def new_progress(console: Console, shown: bool = True) -> Progress:
         TextColumn("{task.fields[note]}"),
         TimeElapsedColumn(),
     )
-    return Progress(*columns, console=console, disable=not shown)
+    return FromFirstBar(*columns, console=console, disable=not shown)

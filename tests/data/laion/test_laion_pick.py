@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from links import metadata
+from links import Prepare, metadata
 
 from replication_bench.data.laion.judge import Limits, size_fault
 from replication_bench.data.laion.metadata import metadata_files
@@ -161,3 +161,12 @@ def test_an_image_that_arrived_keeps_to_the_aspect_unless_it_is_off(
 def test_an_aspect_below_one_is_no_ratio() -> None:
     with pytest.raises(ConfigError, match=r"max_aspect.*0, or the longer"):
         preparation({"max_aspect": 0.5})
+
+
+def test_metadata_that_cannot_be_used_is_one_line_and_leaves_no_folder(
+    prepare: Prepare, tmp_path: Path
+) -> None:
+    for path in (metadata(tmp_path / "a.parquet", URLS, URL=None), tmp_path / "missing.parquet"):
+        status, _, err = prepare("--metadata", path, "--size", 5, "--out", tmp_path / "new" / "out")
+        assert (status, err.count("\n")) == (2, 1), err
+        assert not (tmp_path / "new").exists()
