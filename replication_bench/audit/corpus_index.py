@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from replication_bench.audit.index import NAME, Facts, Index, Row, read_index
+from replication_bench.audit.index import Facts, Index, Row, is_corpus, read_index
 from replication_bench.audit.indexing import absolute, fingerprint_of
 from replication_bench.corpus.merge import IDS
 from replication_bench.corpus.shard import NORM, read_shard_facts
@@ -47,15 +46,6 @@ class Widened:
                     np.asarray(self.index.rows[start : start + BLOCK])
                 )
         return self.read.copy() if copy else self.read
-
-
-def is_corpus(folder: Path) -> bool:
-    """Whether the index in ``folder`` was merged by ``replbench corpus``."""
-    try:
-        table = json.loads((folder / NAME).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
-    return isinstance(table, dict) and "format" in table
 
 
 def open_index(folder: Path) -> Index:

@@ -119,6 +119,15 @@ def is_index(folder: Path) -> bool:
     return (folder / NAME).is_file()
 
 
+def is_corpus(folder: Path) -> bool:
+    """Whether the index in ``folder`` was merged by ``replbench corpus``."""
+    try:
+        table = json.loads((folder / NAME).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(table, dict) and "format" in table
+
+
 def read_facts(folder: Path) -> Facts:
     """``index.json``.
 
@@ -192,6 +201,8 @@ def check_place(folder: Path) -> None:
     """
     if folder.is_file():
         raise StoreError("the index needs a folder", where=folder, got="a file", hint="Choose another --out.")
+    if is_corpus(folder):
+        raise StoreError("the index of several shards is there", where=folder, hint="Choose another --out.")
     others = [path.name for path in folder.iterdir()] if folder.is_dir() and not is_index(folder) else []
     strange = sorted(name for name in others if name not in (CHUNKS, ".lock") and not own_name(name))
     if strange:

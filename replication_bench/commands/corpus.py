@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from replication_bench.audit.embedders import build_embedder, choose_embedder
+from replication_bench.audit.index import is_corpus, is_index
 from replication_bench.commands.progress import new_progress
 from replication_bench.config import parse_value
 from replication_bench.corpus import (
@@ -27,13 +28,16 @@ from replication_bench.corpus import (
     run_local,
     run_ray,
 )
+from replication_bench.corpus.merge import IDS
 from replication_bench.corpus.shard import read_shard_facts
 from replication_bench.embedders.pool import check_workers
-from replication_bench.errors import ConfigError, DataError, did_you_mean
+from replication_bench.errors import ConfigError, DataError, StoreError, did_you_mean
 from replication_bench.search import KINDS, Index, open_index, own_recall, record_recall
-from replication_bench.store import check_writable, locked
+from replication_bench.search.files import FACTS, STRUCTURE, VECTORS
+from replication_bench.store import LEFT, check_writable, locked
 
 DTYPES = ("float16", "float32")
+OWN = (".lock", "shards", FACTS, IDS, STRUCTURE, VECTORS)
 SHOWN = 5
 
 
@@ -133,6 +137,21 @@ def still_valid(request: Request, folders: Sequence[Path], protocol: str) -> Ind
     return index if same else None
 
 
+def check_place(out: Path) -> None:
+    """Refuse to make an index among files that are not its own: pictures beside one could not be named any more.
+
+    Raises:
+        StoreError: the folder holds something else, or the index of one source.
+    """
+    names = sorted(path.name for path in out.iterdir()) if out.is_dir() else []
+    strange = [name for name in names if name not in OWN and not LEFT.fullmatch(name)]
+    if is_index(out) and not is_corpus(out):
+        strange.insert(0, "an index of one source")
+    if strange:
+        got, hint = f"a folder that holds {strange[0]}", "Choose an empty or new folder."
+        raise StoreError("the index would lie among other files", where=out, got=got, hint=hint)
+
+
 def build(request: Request, console: Console) -> tuple[Index, list[Outcome], float]:
     """Embed what is missing and merge: the index, the outcomes of this call, and its seconds.
 
@@ -142,6 +161,7 @@ def build(request: Request, console: Console) -> tuple[Index, list[Outcome], flo
     request.check()
     shards = find_shards(request.shards)
     check_writable(request.out)
+    check_place(request.out)
     chosen, embedder = choose_embedder(request.embedder, {}, parsed_options(request.options))
     make, protocol = partial(build_embedder, chosen), embedder.protocol.hash
     start = time.monotonic()

@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.console import Console
 
 from replication_bench.audit.embedding import embedding
-from replication_bench.audit.index import Index
+from replication_bench.audit.index import Index, check_place
 from replication_bench.audit.indexing import update_index
 from replication_bench.audit.request import choose_embedders, measure_settings
 from replication_bench.commands import corpus
@@ -113,6 +113,7 @@ def build(asked: Asked) -> Index:
     workers = 1 if asked.workers is None else asked.workers
     check_workers(workers)
     source = open_source(asked.paths[0])
+    check_place(asked.out)  # before anything is loaded
     names = (asked.embedder,) if asked.embedder else ()
     chosen = choose_embedders(names, measure_settings(asked.settings), [])[0]
     made = embedding(chosen.options, chosen.embedder, workers)

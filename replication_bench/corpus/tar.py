@@ -102,7 +102,10 @@ def tars_in(source: Path) -> list[Path]:
     if source.is_dir():
         found = list(source.glob("*.tar"))
         if not found:
-            raise DataError("the folder holds no shards", where=source, want="files ending in .tar")
+            hint = "Folders in it are not looked through; 'replbench index FOLDER' alone takes pictures."
+            raise DataError(
+                "the folder holds no shards", where=source, want="files ending in .tar", hint=hint
+            )
         return found
     if not source.exists():
         raise DataError("no such shard", where=source, want="a .tar file or a folder of them")

@@ -222,3 +222,27 @@ def test_the_real_embedder_works_in_worker_processes(
     assert corpus(*asked, "--workers", "2") == 0
     facts = json.loads(capsys.readouterr().out)
     assert (facts["rows"], facts["dim"], facts["protocol"]["name"]) == (4, 512, "sscd-128")
+
+
+@pytest.mark.parametrize("word", ["corpus", "index"])
+def test_an_index_is_not_made_among_other_files(
+    word: str, tmp_path: Path, log: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shards = write_shards(tmp_path / "tars", 2)
+    for name in ("pictures", "whole"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "pictures" / "1.png").touch()
+    assert command("index", shards[0], "--out", tmp_path / "whole", "--embedder", "pixels") == 0
+    before = (tmp_path / "whole" / "index.json").read_bytes()
+    capsys.readouterr()
+    for name, got in (("pictures", "1.png"), ("whole", "an index of one source")):
+        assert command(word, *shards, "--out", tmp_path / name) == 2
+        err = capsys.readouterr().err
+        assert f"would lie among other files; in {tmp_path / name}; got a folder that holds {got}" in err
+        assert err.count("\n") == 1
+    assert [path.name for path in (tmp_path / "pictures").iterdir()] == ["1.png"]
+    assert (tmp_path / "whole" / "index.json").read_bytes() == before
+    assert command(word, *shards, "--out", tmp_path / "parts") == 0
+    capsys.readouterr()
+    assert command("index", shards[0], "--out", tmp_path / "parts", "--embedder", "pixels", "--force") == 2
+    assert "the index of several shards is there" in capsys.readouterr().err
