@@ -61,7 +61,7 @@ def audit(
 @app.command()
 def index(
     images: Annotated[
-        list[str], typer.Argument(help="A folder, tar shards or a parquet of paths.", metavar="PATH...")
+        list[str], typer.Argument(help="A folder, tar shards or a parquet of paths.", metavar="PATH")
     ],
     out: Annotated[Path, typer.Option(help="Folder of the index.")],
     embedder: Annotated[str | None, typer.Option(help="As in audit.")] = None,
