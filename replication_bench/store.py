@@ -20,13 +20,20 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+# numpy.save tells how far it came, and never why
+PART = re.compile(r"requested and \d+ written|problem writing element")
+
+
 def unwritable(path: Path, error: OSError) -> StoreError:
     """What the user is told when ``path`` cannot be written."""
+    in_cache = path.absolute().is_relative_to(cache_folder().absolute())
+    other = "set REPLBENCH_CACHE to another folder" if in_cache else "choose another --out"
+    part = "only a part of the file fits" if PART.search(str(error)) else str(error)
     return StoreError(
         "cannot write",
         where=path,
-        got=error.strerror or str(error),
-        hint="Free space or choose another --out, then run the same command: what is finished is kept.",
+        got=error.strerror or part,
+        hint=f"Free space or {other}, then run the same command: what is finished is kept.",
     )
 
 

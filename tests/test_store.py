@@ -78,23 +78,42 @@ def full_disk() -> Iterator[None]:
     resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
+def save_rows(path: Path) -> None:
+    """As latents are kept on disk."""
+    with path.open("wb") as handle:
+        np.save(handle, np.ones(100_000))
+
+
 @pytest.mark.parametrize(
-    "write",
+    ("write", "got"),
     [
-        lambda path: write_atomic(path, lambda temporary: save_file(STATE, temporary)),
-        lambda path: write_state(path, STATE),
-        lambda path: write_arrays(path, rows=np.ones(100_000)),
-        lambda path: write_folder(path, lambda room: save_file(STATE, room / "x"), lambda there: False),
+        (lambda path: write_atomic(path, lambda temporary: save_file(STATE, temporary)), "File too large"),
+        (lambda path: write_state(path, STATE), "File too large"),
+        (lambda path: write_arrays(path, rows=np.ones(100_000)), "File too large"),
+        (lambda path: write_atomic(path, save_rows), "only a part of the file fits"),
+        (
+            lambda path: write_folder(path, lambda room: save_file(STATE, room / "x"), lambda there: False),
+            "File too large",
+        ),
     ],
-    ids=["safetensors", "torch", "numpy", "folder"],
+    ids=["safetensors", "torch", "npz", "npy", "folder"],
 )
 @pytest.mark.usefixtures("full_disk")
 def test_a_disk_that_is_full_is_told_whatever_library_writes(
-    tmp_path: Path, write: Callable[[Path], object]
+    tmp_path: Path, write: Callable[[Path], object], got: str
 ) -> None:
-    with pytest.raises(StoreError, match=r"cannot write; in .*what; got File too large"):
+    with pytest.raises(StoreError, match=rf"cannot write; in .*what; got {got}. Free space or choose"):
         write(tmp_path / "what")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.usefixtures("full_disk")
+def test_of_a_full_cache_the_line_names_what_moves_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REPLBENCH_CACHE", str(tmp_path / "cache"))
+    with pytest.raises(StoreError, match="Free space or set REPLBENCH_CACHE to another folder, then"):
+        write_state(tmp_path / "cache" / "encoded" / "x", STATE)
 
 
 def test_a_bug_in_what_writes_is_not_taken_for_a_disk(tmp_path: Path) -> None:
