@@ -44,6 +44,14 @@ def locate(name: str) -> str:
                 "the backbone folder is no diffusers pipeline", where=name, want="a model_index.json"
             )
         return name
+    if Path(name.rpartition("@")[0] or name).is_file():
+        raise ConfigError(
+            "the backbone's file is of another kind",
+            where="--backbone",
+            got=name,
+            want="a file *.safetensors; pickles (.ckpt, .bin, .pt) are never read, since they can run code",
+            hint="Convert it, or give a folder in diffusers format.",
+        )
     if name.count("/") == 1 and not name.startswith((".", "/")):
         return name
     raise ConfigError(

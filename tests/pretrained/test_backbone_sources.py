@@ -215,6 +215,15 @@ def test_pickles_are_not_loaded(tmp_path: Path) -> None:
         Backbone.load(str(folder))
 
 
+@pytest.mark.parametrize("name", ["model.ckpt", "model.bin", "model.ckpt@sd21"])
+def test_a_pickled_file_is_told_to_be_one(name: str, tmp_path: Path) -> None:
+    (tmp_path / name.partition("@")[0]).write_bytes(b"pickled")
+    with pytest.raises(
+        ConfigError, match=r"another kind; .*want a file \*.safetensors; pickles .* never read"
+    ):
+        Backbone.load(str(tmp_path / name))
+
+
 @pytest.mark.parametrize("name", ["random:sd22", "random:"])
 def test_unknown_shapes_name_the_known_ones(name: str) -> None:
     with pytest.raises(ConfigError, match=r"unknown shape.*sd21-mini"):
