@@ -204,7 +204,11 @@ def check_place(folder: Path) -> None:
     if is_corpus(folder):
         raise StoreError("the index of several shards is there", where=folder, hint="Choose another --out.")
     others = [path.name for path in folder.iterdir()] if folder.is_dir() and not is_index(folder) else []
-    strange = sorted(name for name in others if name not in (CHUNKS, ".lock") and not own_name(name))
+    check_alone(folder, sorted(n for n in others if n not in (CHUNKS, ".lock") and not own_name(n)))
+
+
+def check_alone(folder: Path, strange: Sequence[str]) -> None:
+    """Raise StoreError where an index in ``folder`` would lie beside ``strange``, whose first is told."""
     if strange:
         got, hint = f"a folder that holds {strange[0]}", "Choose an empty or new folder."
         raise StoreError("the index would lie among other files", where=folder, got=got, hint=hint)

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from replication_bench.audit.embedders import build_embedder, choose_embedder
-from replication_bench.audit.index import is_corpus, is_index
+from replication_bench.audit.index import check_alone, is_corpus, is_index
 from replication_bench.commands.progress import new_progress
 from replication_bench.config import parse_value
 from replication_bench.corpus import (
@@ -31,7 +31,7 @@ from replication_bench.corpus import (
 from replication_bench.corpus.merge import IDS
 from replication_bench.corpus.shard import read_shard_facts
 from replication_bench.embedders.pool import check_workers
-from replication_bench.errors import ConfigError, DataError, StoreError, did_you_mean
+from replication_bench.errors import ConfigError, DataError, did_you_mean
 from replication_bench.search import KINDS, Index, open_index, own_recall, record_recall
 from replication_bench.search.files import FACTS, STRUCTURE, VECTORS
 from replication_bench.store import LEFT, check_writable, locked
@@ -147,9 +147,7 @@ def check_place(out: Path) -> None:
     strange = [name for name in names if name not in OWN and not LEFT.fullmatch(name)]
     if is_index(out) and not is_corpus(out):
         strange.insert(0, "an index of one source")
-    if strange:
-        got, hint = f"a folder that holds {strange[0]}", "Choose an empty or new folder."
-        raise StoreError("the index would lie among other files", where=out, got=got, hint=hint)
+    check_alone(out, strange)
 
 
 def build(request: Request, console: Console) -> tuple[Index, list[Outcome], float]:

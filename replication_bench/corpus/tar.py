@@ -121,7 +121,7 @@ def find_shards(sources: Sequence[str | Path]) -> list[Path]:
         DataError: nothing there, or two shards of one name: ids begin with the shard's name.
     """
     found = {path.resolve() for source in sources for path in tars_in(Path(source))}
-    shards = sorted(sorted(found), key=lambda path: natural_key(path.stem))
+    shards = sorted(found, key=lambda path: (natural_key(path.stem), path))
     for first, second in pairwise(shards):
         if first.stem == second.stem:
             raise DataError(

@@ -97,10 +97,9 @@ def check_weights(location: Path, index: Mapping[str, Any], part: str, variant: 
     if not files or library not in LIBRARIES:
         return
     got, want = shapes_in(files), shapes_of(folder, library, name)
-    sizes = [{name: prod(shape) for name, shape in shapes.items()} for shapes in (got, want)]
-    if sizes[0] == sizes[1]:
+    names = [name for name in {**want, **got} if size(got, name) != size(want, name)]
+    if not names:
         return
-    names = [name for name in {**want, **got} if sizes[0].get(name) != sizes[1].get(name)]
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     raise WeightsError(
         "the weights are not those of the configuration beside them",
@@ -109,6 +108,11 @@ def check_weights(location: Path, index: Mapping[str, Any], part: str, variant: 
         want=told(names, want),
         hint="Give a folder whose config.json was saved with its weights.",
     )
+
+
+def size(shapes: Shapes, name: str) -> int | None:
+    """The number of elements; None where there is no such tensor."""
+    return prod(shapes[name]) if name in shapes else None
 
 
 def told(names: list[str], shapes: Shapes) -> str:

@@ -16,7 +16,7 @@ import torch
 from replication_bench.errors import ConfigError, WeightsError, did_you_mean
 from replication_bench.pretrained.folder import WANT, check_networks
 from replication_bench.pretrained.made import write_configs
-from replication_bench.pretrained.parts import PARTS, quiet
+from replication_bench.pretrained.parts import PARTS
 from replication_bench.pretrained.shapes import Shape, find_shape, shape_names
 from replication_bench.pretrained.tokenizer import clip_tokenizer
 
@@ -129,7 +129,6 @@ def load_file(name: str) -> dict[str, Any]:
     path, named = split(name)
     header = read_header(path)
     shape = choose_shape(header, check_architecture(header, path), named, path)
-    quiet()
     pipeline_class: Any = StableDiffusionPipeline
     with tempfile.TemporaryDirectory() as folder:
         configs = Path(folder) / "configs"
